@@ -1,0 +1,52 @@
+/**
+ * The one door through which facts are written.
+ *
+ * A fact is a change with the events that tell of it. A change that turns out to change nothing (a message that is
+ * stored already, a status that would climb down) drops its events; everything else commits whole, rows and events
+ * together, and gets its numbers in the journal.
+ */
+import type { NewEvent } from './events'
+import type { Jid, MessageId, SessionId } from './ids'
+import type { Entry } from './journal'
+import type { Message, MessageStatus } from './message'
+import type { Session } from './session'
+
+export type Change =
+  | { kind: 'session_created'; session: Session }
+  /** Everything of the session but its counters. */
+  | { kind: 'session_changed'; session: Session }
+  /** Removes the session and all that belongs to it. */
+  | { kind: 'session_deleted'; sessionId: SessionId }
+  | { kind: 'session_active'; sessionId: SessionId; at: number }
+  /** News only when (session, id, fromMe) is not stored yet. */
+  | { kind: 'message'; message: Message; keepContent: boolean; inboxId: number | null }
+  /** News only when the status climbs. */
+  | {
+      kind: 'message_status'
+      sessionId: SessionId
+      messageId: MessageId
+      status: MessageStatus
+      at: number
+      error: { code: string; says: string } | null
+    }
+  /** News only when the pair was not known; rows stored under the phone address move to the LID. */
+  | { kind: 'identity'; sessionId: SessionId; lid: Jid; phoneNumber: string }
+  /** Stanzas that were handled and left nothing to store. */
+  | { kind: 'inbox_done'; sessionId: SessionId; inboxIds: readonly number[] }
+  /** Nothing to write beside the events themselves. */
+  | { kind: 'told' }
+
+export type Fact = { change: Change; events: readonly NewEvent[] }
+
+/** What became of the facts. */
+export type Committed = {
+  /** One per fact: whether it was news. */
+  news: boolean[]
+  /** The journal entries that were written, in order. */
+  entries: Entry[]
+}
+
+/** The one door. Everything is on disk when it resolves; rejects with `STORAGE_UNAVAILABLE` and then nothing is written. */
+export interface Ledger {
+  commit(facts: readonly Fact[]): Promise<Committed>
+}

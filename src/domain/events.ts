@@ -1,0 +1,105 @@
+/**
+ * The catalogue of events. Each says when it is emitted; `momentary` ones are never stored, replayed or retried.
+ */
+import { type Static, Type } from '@sinclair/typebox'
+import type { SessionId, TenantId } from './ids'
+
+type Row = { kept: boolean; says: string }
+
+const CATALOGUE = {
+  'session.created': { kept: true, says: 'emitted when a session has been created' },
+  'session.connecting': { kept: true, says: 'emitted when a connection attempt begins' },
+  'session.qr_generated': { kept: false, says: 'emitted for every new QR code, with the code; momentary' },
+  'session.pairing_code': { kept: false, says: 'emitted when a pairing code was issued; momentary' },
+  'session.connected': { kept: true, says: 'emitted when a session is ready to send and receive' },
+  'session.disconnected': {
+    kept: true,
+    says: 'emitted when a connection is lost or refused; says whether it comes back',
+  },
+  'session.stopped': { kept: true, says: 'emitted when a session was stopped on request' },
+  'session.deleted': { kept: true, says: 'emitted as the last event of a session' },
+  'session.settings_updated': { kept: true, says: 'emitted when name, description or settings have changed' },
+  'session.limit_reached': { kept: true, says: 'emitted when a session was refused because of the plan' },
+  'session.credentials_cleared': {
+    kept: true,
+    says: 'emitted when stored credentials were removed on request',
+  },
+  'message.received': { kept: true, says: 'emitted when a message of somebody else is stored' },
+  'message.queued': { kept: true, says: 'emitted when a message to be sent is on disk' },
+  'message.sent': {
+    kept: true,
+    says: 'emitted when WhatsApp’s server has acknowledged an own message (viaApi tells whose)',
+  },
+  'message.delivered': { kept: true, says: 'emitted when the message has reached a device of the recipient' },
+  'message.read': { kept: true, says: 'emitted when the message was read' },
+  'message.played': { kept: true, says: 'emitted when the voice note or video was played' },
+  'message.failed': { kept: true, says: 'emitted when a message cannot be sent; nothing is tried again' },
+  'message.reaction': { kept: true, says: 'emitted when somebody reacts to a message' },
+  'contact.updated': { kept: true, says: 'emitted when a contact’s name or address has become known' },
+  'group.updated': { kept: true, says: 'emitted when a group’s subject or settings have changed' },
+  'group.participants': { kept: true, says: 'emitted when people join or leave a group' },
+  'call.received': { kept: true, says: 'emitted when somebody calls' },
+  'history.synced': { kept: true, says: 'emitted once per piece of history that the phone has handed over' },
+  'webhook.disabled': {
+    kept: true,
+    says: 'emitted when an endpoint was disabled because it is gone or only fails',
+  },
+  'presence.updated': { kept: false, says: 'emitted when somebody comes online or goes; momentary' },
+  typing: { kept: false, says: 'emitted when somebody starts or stops typing; momentary' },
+} as const satisfies Record<string, Row>
+
+export type EventName = keyof typeof CATALOGUE
+export const EVENT_NAMES = Object.keys(CATALOGUE) as EventName[]
+
+/** Whether events of this name are stored and replayed. */
+export const isKept = (name: EventName): boolean => CATALOGUE[name].kept
+/** "emitted when …" */
+export const eventSays = (name: EventName): string => CATALOGUE[name].says
+
+/** An event before it has a place in the journal. */
+export type NewEvent = {
+  name: EventName
+  tenantId: TenantId
+  sessionId: SessionId
+  /** The payload's own fields, flat beside `id, cursor, event, sessionId, timestamp`. */
+  fields: Record<string, unknown>
+}
+
+/** The envelope that WebSocket, SSE, pull and webhook share (contract §6); payload fields are beside it. */
+export const EventEnvelope = Type.Object(
+  {
+    id: Type.String({ description: 'Unique; repeated deliveries carry the same id' }),
+    cursor: Type.Union([Type.String(), Type.Null()], {
+      description: 'Place in the journal; null for momentary events',
+    }),
+    event: Type.Union(EVENT_NAMES.map((name) => Type.Literal(name))),
+    sessionId: Type.String(),
+    timestamp: Type.String({ format: 'date-time' }),
+  },
+  { additionalProperties: true },
+)
+export type EventEnvelope = Static<typeof EventEnvelope>
+
+/** Short names that older clients know. */
+const ALIASES: Record<string, readonly string[]> = {
+  message: ['message.*'],
+  status: ['session.*'],
+  qr: ['session.qr_generated'],
+  ready: ['session.connected'],
+  disconnected: ['session.disconnected'],
+}
+
+/** True for `*`, a catalogue name, `prefix.*` with at least one name behind it, and the aliases. */
+export function isEventPattern(pattern: string): boolean {
+  if (pattern === '*' || pattern in ALIASES || pattern in CATALOGUE) return true
+  return pattern.endsWith('.*') && EVENT_NAMES.some((name) => name.startsWith(pattern.slice(0, -1)))
+}
+
+/** Makes a test for names out of patterns; an empty list admits everything. */
+export function eventFilter(patterns: readonly string[]): (name: string) => boolean {
+  const all = patterns.flatMap((pattern) => ALIASES[pattern] ?? [pattern])
+  if (all.length === 0 || all.includes('*')) return () => true
+  const names = new Set(all.filter((pattern) => !pattern.endsWith('.*')))
+  const prefixes = all.filter((pattern) => pattern.endsWith('.*')).map((pattern) => pattern.slice(0, -1))
+  return (name) => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))
+}

@@ -1,0 +1,119 @@
+/**
+ * The session: one linked WhatsApp number.
+ *
+ * The manual's five words are the five states, and each state carries its own data. The QR text is a live secret: it is
+ * part of the state in memory and is never stored.
+ */
+import { type Static, Type } from '@sinclair/typebox'
+import type { CloseReason, Closing } from './close-reasons'
+import type { SessionId, TenantId } from './ids'
+
+export const SESSION_STATUSES = [
+  'inactive',
+  'connecting',
+  'qr_generated',
+  'connected',
+  'disconnected',
+] as const
+export type SessionStatus = (typeof SESSION_STATUSES)[number]
+export const SessionStatusSchema = Type.Union(SESSION_STATUSES.map((status) => Type.Literal(status)))
+
+export type SessionState =
+  | { status: 'inactive' }
+  | { status: 'connecting'; attempt: number; window: number }
+  | { status: 'qr_generated'; qr: string; expiresAt: number; window: number }
+  | { status: 'connected'; since: number; attempt: number }
+  | { status: 'disconnected'; why: Closing; retryAt: number | null; attempt: number; window: number }
+
+/** Settings as the manual names them; every one has a default, so a stored session always has all of them. */
+export const SessionSettingsSchema = Type.Object(
+  {
+    autoReconnect: Type.Boolean({ default: true, description: 'Reconnect after a lost connection' }),
+    reconnectInterval: Type.Integer({
+      minimum: 1000,
+      maximum: 3_600_000,
+      default: 30_000,
+      description:
+        'Longest wait between attempts in milliseconds; waits start at 1 s, double, and are jittered',
+    }),
+    maxReconnectAttempts: Type.Integer({
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 10,
+      description: 'Attempts before the session stays disconnected; 0 = for ever',
+    }),
+    webhookUrl: Type.Union([Type.String({ minLength: 1, maxLength: 2048 }), Type.Null()], {
+      default: null,
+      description: 'Every event of the session is posted here',
+    }),
+    messageHistory: Type.Boolean({ default: true, description: 'Store message content' }),
+    ipWhitelist: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+      maxItems: 256,
+      default: [],
+      description: 'Addresses or CIDR ranges that may use this session; empty = all',
+    }),
+    enableEncryption: Type.Boolean({ default: true, description: 'Encrypt message content at rest' }),
+    markOnline: Type.Boolean({ default: false, description: 'Appear online while connected' }),
+  },
+  { additionalProperties: false },
+)
+export type SessionSettings = Static<typeof SessionSettingsSchema>
+
+export const DEFAULT_SETTINGS: SessionSettings = {
+  autoReconnect: true,
+  reconnectInterval: 30_000,
+  maxReconnectAttempts: 10,
+  webhookUrl: null,
+  messageHistory: true,
+  ipWhitelist: [],
+  enableEncryption: true,
+  markOnline: false,
+}
+
+/** What WhatsApp says about the linked number. */
+export type Identity = {
+  phoneNumber: string
+  lid: string | null
+  name: string | null
+  platform: string | null
+}
+
+export type Session = {
+  id: SessionId
+  tenantId: TenantId
+  name: string
+  description: string | null
+  settings: SessionSettings
+  state: SessionState
+  /** `linked` once a phone has granted this device; `revoked` when WhatsApp took that back and they await removal. */
+  credentials: 'none' | 'linked' | 'revoked'
+  /** The linked number; null until linked and after the credentials are cleared. */
+  me: Identity | null
+  /** WhatsApp Web version of the present or last connection. */
+  clientVersion: string | null
+  lastDisconnect: { code: number | null; reason: CloseReason; detail: string; at: number } | null
+  createdAt: number
+  updatedAt: number
+  /** The last traffic of any kind (ms), null before the first. */
+  lastActivity: number | null
+  firstStartedAt: number | null
+  /** Time spent connected so far, without the present connection (ms). */
+  connectedMs: number
+}
+
+/** Numbers that belong to a session; kept by the storage in the transaction of the message itself. */
+export type MessageCounts = { sent: number; received: number; failed: number }
+
+export type SessionFilter = { tenantId: TenantId; status?: SessionStatus; limit: number; offset: number }
+
+/** Read side of sessions. */
+export interface Sessions {
+  all(): Session[]
+  get(id: SessionId): Session | null
+  list(filter: SessionFilter): { sessions: Session[]; total: number }
+  /** The session, other than `except`, that holds this linked number, of whatever tenant. */
+  holderOf(phoneNumber: string, except: SessionId): SessionId | null
+  counts(ids: readonly SessionId[]): Map<SessionId, MessageCounts>
+  countByStatus(tenantId: TenantId | null): Record<SessionStatus, number>
+  countOf(tenantId: TenantId): number
+}
