@@ -70,7 +70,7 @@ describe('a grant', () => {
     const full = completeIdentity(signed, identity?.content as Uint8Array, companion.public)
     expect(full).not.toBeNull()
     const decoded = proto.ADVSignedDeviceIdentity.decode(full ?? new Uint8Array())
-    expect(Buffer.from(decoded.accountSignatureKey ?? new Uint8Array())).toEqual(primary.public)
+    expect(primary.public.equals(decoded.accountSignatureKey ?? new Uint8Array())).toBe(true)
   })
 
   test('names its secret and its companion, and no other', () => {
