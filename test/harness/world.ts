@@ -1,0 +1,245 @@
+/**
+ * A whole world of processes: the sandbox in its own, and the product or the raw Baileys gateway in another.
+ *
+ * Both gateways are driven through the same few verbs, so that a rig can put one in the other's place.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inParallel, until } from './measure'
+import { type Child, type Endpoint, startChild } from './process'
+
+export type PhoneMessage = { id: string; from: string; text: string | null }
+
+/** Client of the sandbox's control API (contract §9) in its own process. */
+export interface SandboxProcess {
+  readonly child: Child
+  readonly endpoint: Endpoint
+  /** One phone; its number is free until now. */
+  addPhone(phoneNumber: string, name?: string): Promise<void>
+  scan(phoneNumber: string, qr: string): Promise<void>
+  /** Sends a text from a phone; resolves with the message id once the server has taken it. */
+  say(from: string, to: string, text: string): Promise<string>
+  /** What a phone has received and decrypted. */
+  received(phoneNumber: string): Promise<PhoneMessage[]>
+  fault(fault: Record<string, unknown>): Promise<Response>
+  clearFaults(): Promise<void>
+  get(path: string): Promise<Response>
+  stop(): Promise<void>
+}
+
+/** A gateway as the rigs see it. */
+export interface Gateway {
+  readonly name: 'wabun' | 'raw'
+  readonly child: Child
+  readonly dataDir: string
+  /** Starts the process on its data directory. */
+  start(env?: Record<string, string>): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
+  /** Makes a session and resolves with its id. */
+  createSession(name: string): Promise<string>
+  /** The QR text of a session that was just opened. */
+  qrOf(id: string): Promise<string>
+  connected(): Promise<number>
+  statusOf(id: string): Promise<string>
+  /** Resolves with the message id after the server's acknowledgement. */
+  send(id: string, to: string, text: string, key?: string): Promise<string>
+  /** Stops the process and removes the data directory. */
+  end(): Promise<void>
+}
+
+const asJson = async <T>(response: Response): Promise<T> => {
+  if (!response.ok)
+    throw new Error(`${response.url} answered ${response.status}: ${(await response.text()).slice(0, 500)}`)
+  return (await response.json()) as T
+}
+const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+
+/** The owner's key in every test process. */
+export const API_KEY = 'wapi_test-key-of-the-owner-0123456789abcdef'
+
+const temporary = (name: string): string => mkdtempSync(join(tmpdir(), `wabun-${name}-`))
+
+/** Phone numbers of a rig: the same base and different ends. */
+export const numberOf = (index: number, base = 49_170_000_0000): string => String(base + index)
+
+export type WabunOptions = { sandbox: SandboxProcess; env?: Record<string, string>; preload?: string }
+
+/** The product: `bun src/main.ts serve` on a directory of its own. */
+export function wabunGateway(options: WabunOptions): Gateway & {
+  api<T = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<T>
+  history(id: string): Promise<{ id: string; text?: string; from: string; to: string; status: string }[]>
+} {
+  const dataDir = temporary('data')
+  let child: Child | null = null
+  const running = (): Child => {
+    if (child === null) throw new Error('The service is not running')
+    return child
+  }
+  const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+    fetch(`${running().url}${path}`, {
+      method,
+      headers: {
+        'x-api-key': API_KEY,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  const api = async <T>(method: string, path: string, body?: unknown, headers?: Record<string, string>) =>
+    asJson<T>(await call(method, path, body, headers))
+  return {
+    name: 'wabun',
+    dataDir,
+    get child() {
+      return running()
+    },
+    async start(env = {}) {
+      child = await startChild({
+        name: 'wabun serve',
+        args: [
+          ...(options.preload === undefined ? [] : ['--preload', options.preload]),
+          'src/main.ts',
+          'serve',
+        ],
+        env: {
+          HOST: '127.0.0.1',
+          PORT: '0',
+          DATA_DIR: dataDir,
+          API_KEY,
+          LOG_FORMAT: 'json',
+          WEBHOOK_ALLOW_INSECURE: 'true',
+          WEBHOOK_ALLOW_NETWORKS: '127.0.0.0/8',
+          ...options.sandbox.endpoint,
+          ...options.env,
+          ...env,
+        },
+      })
+    },
+    kill: () => running().kill(),
+    async createSession(name) {
+      const made = await api<{ session: { id: string } }>('POST', '/api/sessions', { name })
+      await api('POST', `/api/sessions/${made.session.id}/start`)
+      return made.session.id
+    },
+    qrOf: async (id) => (await api<{ qrText: string }>('GET', `/api/sessions/${id}/qr?wait=60`)).qrText,
+    connected: async () =>
+      (await api<{ sessions: { connected: number } }>('GET', '/api/status')).sessions.connected,
+    statusOf: async (id) => (await api<{ status: string }>('GET', `/api/sessions/${id}/status`)).status,
+    send: async (id, to, text, key) =>
+      (
+        await api<{ messageId: string }>(
+          'POST',
+          '/api/messages/send/text',
+          { sessionId: id, to, text },
+          key === undefined ? {} : { 'idempotency-key': key },
+        )
+      ).messageId,
+    async history(id) {
+      const all: { id: string; text?: string; from: string; to: string; status: string }[] = []
+      for (;;) {
+        const page = await api<{ messages: typeof all; hasMore: boolean }>(
+          'GET',
+          `/api/messages/history/${id}?limit=100&offset=${all.length}`,
+        )
+        all.push(...page.messages)
+        if (!page.hasMore) return all
+      }
+    },
+    api,
+    async end() {
+      await child?.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The yardstick: stock Baileys with SQLite keys, a bare port and a bare webhook. */
+export function rawGateway(options: {
+  sandbox: SandboxProcess
+  webhookUrl: string
+  preload?: string
+}): Gateway {
+  const dataDir = temporary('raw')
+  let child: Child | null = null
+  const running = (): Child => {
+    if (child === null) throw new Error('The raw gateway is not running')
+    return child
+  }
+  type Row = { id: string; status: string; qr: string | null }
+  const rows = async () => asJson<Row[]>(await fetch(`${running().url}/sessions`))
+  return {
+    name: 'raw',
+    dataDir,
+    get child() {
+      return running()
+    },
+    async start(env = {}) {
+      child = await startChild({
+        name: 'raw gateway',
+        args: [
+          ...(options.preload === undefined ? [] : ['--preload', options.preload]),
+          'test/bench/raw-gateway.ts',
+        ],
+        env: { DATA_DIR: dataDir, WEBHOOK_URL: options.webhookUrl, ...options.sandbox.endpoint, ...env },
+      })
+    },
+    kill: () => running().kill(),
+    async createSession(name) {
+      await asJson(await post(`${running().url}/sessions`, { id: name }))
+      return name
+    },
+    qrOf: (id) =>
+      until(`a QR code of ${id}`, async () => (await rows()).find((row) => row.id === id)?.qr ?? null),
+    connected: async () =>
+      (await asJson<{ connected: number }>(await fetch(`${running().url}/connected`))).connected,
+    statusOf: async (id) => (await rows()).find((row) => row.id === id)?.status ?? 'unknown',
+    send: async (id, to, text) =>
+      (await asJson<{ messageId: string }>(await post(`${running().url}/send`, { sessionId: id, to, text })))
+        .messageId,
+    async end() {
+      await child?.kill()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Links one new phone per number; resolves with the session ids, in the order of the numbers, once all are connected. */
+export async function pairAll(
+  gateway: Gateway,
+  sandbox: SandboxProcess,
+  numbers: readonly string[],
+  onProgress: (done: number) => void = () => undefined,
+): Promise<string[]> {
+  const before = await gateway.connected()
+  const ids: string[] = []
+  let done = 0
+  await inParallel(numbers, 4, async (number, index) => {
+    await sandbox.addPhone(number)
+    const id = await gateway.createSession(`session-${number}`)
+    ids[index] = id
+    await sandbox.scan(number, await gateway.qrOf(id))
+    onProgress(++done)
+  })
+  await allConnected(gateway, before + numbers.length)
+  return ids
+}
+
+/** Resolves once exactly `count` sessions are connected. */
+export const allConnected = (gateway: Gateway, count: number, withinMs = 120_000): Promise<true> =>
+  until(
+    `${count} sessions of ${gateway.name} connected`,
+    async () => ((await gateway.connected()) >= count ? (true as const) : null),
+    withinMs,
+  )
