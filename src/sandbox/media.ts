@@ -1,0 +1,186 @@
+/**
+ * The sandbox's media host: encrypted files in, encrypted files out, over TLS under the sandbox's own authority.
+ * It never sees a key. Upload `POST /mms/<type>/<token>?auth=…`, download `GET <direct path>`, as WhatsApp's hosts
+ * do it (protocol notes §9).
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { SandboxState } from './state'
+import { type HostCertificate, issueHostCertificate } from './tls-certificate'
+
+/** The folders of `/mms/` that Baileys and the phones upload to. */
+const UPLOAD_TYPES = new Set(['image', 'video', 'audio', 'document', 'md-app-state'])
+
+/** How long WhatsApp keeps a file reachable under one path. */
+const DEFAULT_LIFETIME_MS = 14 * 24 * 60 * 60 * 1000
+const AUTH_LIFETIME_MS = 6 * 60 * 60 * 1000
+
+export type MediaHostOptions = {
+  state: SandboxState
+  now: () => number
+  /** Default 127.0.0.1 and a free port. */
+  hostname?: string
+  port?: number
+  lifetimeMs?: number
+}
+
+export interface MediaHost {
+  /** `host:port`; known after `start`. */
+  readonly host: string
+  /** The certificate of the authority that signed the host's own. */
+  readonly caPem: string
+  /** A fresh upload permission, and how many seconds it holds. */
+  grantAuth(): { auth: string; ttl: number }
+  /** Whatever lies here now answers `status` (410, 404) from now on; `null` brings it back. Later files are not touched. */
+  setGone(status: number | null): void
+  /** A new path for a file that may have expired or gone: what a phone does when asked to upload again. */
+  renew(directPath: string): string | null
+  start(): void
+  stop(): Promise<void>
+}
+
+type Stored = { bytes: Buffer; expiresAt: number; gone: number | null }
+
+/** Makes the media host; certificate and files live in `state`. */
+export function createMediaHost(options: MediaHostOptions): MediaHost {
+  const { state, now } = options
+  const hostname = options.hostname ?? '127.0.0.1'
+  const lifetime = options.lifetimeMs ?? DEFAULT_LIFETIME_MS
+  const certificate = loadCertificate(state, hostname, now())
+  const permissions = new Map<string, number>()
+  let server: ReturnType<typeof Bun.serve> | null = null
+
+  const put = (bytes: Buffer): string => {
+    const id = randomBytes(18).toString('base64url')
+    writeFile(state, id, { bytes, expiresAt: now() + lifetime, gone: null })
+    return pathOf(id, now() + lifetime)
+  }
+
+  const upload = async (request: Request, type: string, token: string, auth: string | null) => {
+    if (!UPLOAD_TYPES.has(type)) return refuse(404, 'unknown media type')
+    if (auth === null || (permissions.get(auth) ?? 0) <= now()) return refuse(401, 'unknown or expired auth')
+    const bytes = Buffer.from(await request.arrayBuffer())
+    if (bytes.length === 0) return refuse(400, 'empty file')
+    const hash = createHash('sha256').update(bytes).digest()
+    const named = Buffer.from(decodeURIComponent(token), 'base64url')
+    if (named.length !== hash.length || !timingSafeEqual(named, hash)) {
+      return refuse(400, 'the token is not the hash of the file')
+    }
+    const directPath = put(bytes)
+    return Response.json({ url: `https://${host()}${directPath}`, direct_path: directPath })
+  }
+
+  const download = (request: Request, id: string) => {
+    const file = readFile(state, id)
+    if (!file) return refuse(404, 'no such file')
+    if (file.gone !== null) return refuse(file.gone, 'gone')
+    if (file.expiresAt <= now()) return refuse(410, 'expired')
+    return ranged(request.headers.get('range'), file.bytes)
+  }
+
+  const host = () => {
+    if (!server) throw new Error('the media host is not running')
+    return `${hostname}:${server.port}`
+  }
+
+  return {
+    get host() {
+      return host()
+    },
+    caPem: certificate.caPem,
+    grantAuth() {
+      const auth = randomBytes(24).toString('base64url')
+      for (const [known, until] of permissions) if (until <= now()) permissions.delete(known)
+      permissions.set(auth, now() + AUTH_LIFETIME_MS)
+      return { auth, ttl: AUTH_LIFETIME_MS / 1000 }
+    },
+    setGone(status) {
+      for (const { key } of state.entries(SCOPE)) {
+        const file = readFile(state, key)
+        if (file) writeFile(state, key, { ...file, gone: status })
+      }
+    },
+    renew(directPath) {
+      const id = idOf(directPath)
+      const file = id === null ? null : readFile(state, id)
+      return file ? put(file.bytes) : null
+    },
+    start() {
+      server ??= Bun.serve({
+        hostname,
+        port: options.port ?? 0,
+        tls: { cert: certificate.certPem, key: certificate.keyPem },
+        maxRequestBodySize: 2 * 1024 * 1024 * 1024,
+        fetch(request) {
+          const url = new URL(request.url)
+          const target = /^\/mms\/([a-z-]+)\/([^/]+)$/.exec(url.pathname)
+          if (target) {
+            if (request.method !== 'POST') return refuse(405, 'uploads are posted')
+            return upload(request, target[1] ?? '', target[2] ?? '', url.searchParams.get('auth'))
+          }
+          const id = idOf(url.pathname)
+          if (id === null) return refuse(404, 'no such path')
+          return request.method === 'GET' ? download(request, id) : refuse(405, 'downloads are got')
+        },
+      })
+    },
+    async stop() {
+      await server?.stop(true)
+      server = null
+    },
+  }
+}
+
+const SCOPE = 'media'
+const HEADER_BYTES = 10
+
+/** Head: expiry in milliseconds (8), status when gone or 0 (2); then the file. */
+function writeFile(state: SandboxState, id: string, file: Stored): void {
+  const head = Buffer.alloc(HEADER_BYTES)
+  head.writeDoubleBE(file.expiresAt, 0)
+  head.writeUInt16BE(file.gone ?? 0, 8)
+  state.write(SCOPE, new Map([[id, Buffer.concat([head, file.bytes])]]))
+}
+
+function readFile(state: SandboxState, id: string): Stored | null {
+  const stored = state.get(SCOPE, id)
+  if (!stored) return null
+  return {
+    expiresAt: stored.readDoubleBE(0),
+    gone: stored.readUInt16BE(8) || null,
+    bytes: stored.subarray(HEADER_BYTES),
+  }
+}
+
+const pathOf = (id: string, expiresAt: number) =>
+  `/v/t62.7118-24/${id}.enc?ccb=11-4&oe=${Math.floor(expiresAt / 1000)
+    .toString(16)
+    .toUpperCase()}`
+const idOf = (path: string) => /^\/v\/t62\.7118-24\/([\w-]+)\.enc(?:\?|$)/.exec(path)?.[1] ?? null
+
+const refuse = (status: number, error: string) => Response.json({ error }, { status })
+
+/** One range of RFC 9110, closed or open at the end; anything else gets the whole file. */
+function ranged(header: string | null, bytes: Buffer): Response {
+  const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' }
+  const range = /^bytes=(\d+)-(\d*)$/.exec(header ?? '')
+  if (!range) return new Response(bytes, { headers })
+  const first = Number(range[1])
+  const last = Math.min(range[2] ? Number(range[2]) : bytes.length - 1, bytes.length - 1)
+  if (first > last) {
+    return new Response(null, { status: 416, headers: { 'content-range': `bytes */${bytes.length}` } })
+  }
+  return new Response(bytes.subarray(first, last + 1), {
+    status: 206,
+    headers: { ...headers, 'content-range': `bytes ${first}-${last}/${bytes.length}` },
+  })
+}
+
+/** The certificate outlives a restart with the rest of the state: whoever trusts it need not be told again. */
+function loadCertificate(state: SandboxState, hostname: string, now: number): HostCertificate {
+  const key = `certificate ${hostname}`
+  const stored = state.get('media-tls', key)
+  if (stored) return JSON.parse(stored.toString())
+  const issued = issueHostCertificate(hostname, now)
+  state.write('media-tls', new Map([[key, Buffer.from(JSON.stringify(issued))]]))
+  return issued
+}

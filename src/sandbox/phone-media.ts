@@ -1,0 +1,134 @@
+/**
+ * A phone's way with files: sealing them before upload, opening them after download, and checking what it opened.
+ * Formulas: AES-256-CBC, ten bytes of HMAC-SHA256 behind it, keys by HKDF from the media key.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
+import { MEDIA_HKDF_KEY_MAPPING, normalizeMessageContent, type proto } from '@whiskeysockets/baileys'
+import type { MediaContent, UploadedFile } from './content'
+
+const MAC_BYTES = 10
+const UPLOAD_FOLDER = {
+  image: 'image',
+  video: 'video',
+  audio: 'audio',
+  document: 'document',
+  sticker: 'image',
+} as const
+
+/** Thrown when a downloaded file is not the one its message describes. */
+export class BrokenMedia extends Error {
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'BrokenMedia'
+  }
+}
+
+function keysFor(mediaKey: Uint8Array, type: MediaContent['type']) {
+  const info = `WhatsApp ${MEDIA_HKDF_KEY_MAPPING[type]} Keys`
+  const expanded = Buffer.from(hkdfSync('sha256', mediaKey, Buffer.alloc(0), info, 112))
+  return {
+    iv: expanded.subarray(0, 16),
+    cipherKey: expanded.subarray(16, 48),
+    macKey: expanded.subarray(48, 80),
+  }
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest()
+const macOf = (macKey: Buffer, iv: Buffer, ciphertext: Buffer) =>
+  createHmac('sha256', macKey).update(iv).update(ciphertext).digest().subarray(0, MAC_BYTES)
+
+/** Where and with what permission files are uploaded and downloaded. */
+export type MediaAccess = {
+  /** `host:port` */
+  host: string
+  auth: string
+  fetch: (url: string, init?: RequestInit) => Promise<Response>
+}
+
+/** Encrypts a file and uploads it; throws when the host refuses it. */
+export async function uploadFile(
+  access: MediaAccess,
+  type: MediaContent['type'],
+  plain: Buffer,
+): Promise<UploadedFile> {
+  const mediaKey = randomBytes(32)
+  const { iv, cipherKey, macKey } = keysFor(mediaKey, type)
+  const cipher = createCipheriv('aes-256-cbc', cipherKey, iv)
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()])
+  const sealed = Buffer.concat([ciphertext, macOf(macKey, iv, ciphertext)])
+  const fileEncSha256 = sha256(sealed)
+  const token = fileEncSha256.toString('base64url')
+  const response = await access.fetch(
+    `https://${access.host}/mms/${UPLOAD_FOLDER[type]}/${token}?auth=${encodeURIComponent(access.auth)}&token=${token}`,
+    { method: 'POST', body: new Uint8Array(sealed), headers: { origin: 'https://web.whatsapp.com' } },
+  )
+  if (!response.ok) throw new BrokenMedia(`the media host answered ${response.status} to an upload`)
+  const { url, direct_path } = (await response.json()) as { url: string; direct_path: string }
+  return {
+    url,
+    directPath: direct_path,
+    mediaKey,
+    fileSha256: sha256(plain),
+    fileEncSha256,
+    fileLength: plain.length,
+    mediaKeyTimestamp: Math.floor(Date.now() / 1000),
+  }
+}
+
+/** The media part of a message and what kind of file it names; null for a message without one. */
+export function mediaOf(message: proto.IMessage): { type: MediaContent['type']; file: FileReference } | null {
+  const inner = normalizeMessageContent(message)
+  const found: [MediaContent['type'], FileReference | null | undefined][] = [
+    ['image', inner?.imageMessage],
+    ['video', inner?.videoMessage ?? inner?.ptvMessage],
+    ['audio', inner?.audioMessage],
+    ['document', inner?.documentMessage],
+    ['sticker', inner?.stickerMessage],
+  ]
+  for (const [type, file] of found) if (file) return { type, file }
+  return null
+}
+
+export type FileReference = {
+  directPath?: string | null
+  mediaKey?: Uint8Array | null
+  fileSha256?: Uint8Array | null
+  fileEncSha256?: Uint8Array | null
+}
+
+/** Downloads and opens a file, checking MAC and both hashes; throws `BrokenMedia`. */
+export async function downloadFile(
+  access: Pick<MediaAccess, 'host' | 'fetch'>,
+  type: MediaContent['type'],
+  file: FileReference,
+): Promise<Buffer> {
+  if (!file.directPath || !file.mediaKey) throw new BrokenMedia('the message names no file')
+  const response = await access.fetch(`https://${access.host}${file.directPath}`)
+  if (!response.ok) throw new BrokenMedia(`the media host answered ${response.status} to a download`)
+  const sealed = Buffer.from(await response.arrayBuffer())
+  if (file.fileEncSha256 && !sha256(sealed).equals(file.fileEncSha256)) {
+    throw new BrokenMedia('the encrypted file has another hash than its message says')
+  }
+  const { iv, cipherKey, macKey } = keysFor(file.mediaKey, type)
+  const ciphertext = sealed.subarray(0, -MAC_BYTES)
+  if (
+    sealed.length <= MAC_BYTES ||
+    !timingSafeEqual(sealed.subarray(-MAC_BYTES), macOf(macKey, iv, ciphertext))
+  ) {
+    throw new BrokenMedia('the file does not authenticate')
+  }
+  const decipher = createDecipheriv('aes-256-cbc', cipherKey, iv)
+  const plain = Buffer.concat([decipher.update(ciphertext), decipher.final()])
+  if (file.fileSha256 && !sha256(plain).equals(file.fileSha256)) {
+    throw new BrokenMedia('the file has another hash than its message says')
+  }
+  return plain
+}
