@@ -66,16 +66,20 @@ const event = (session: Session, name: EventName, fields: Record<string, unknown
   fields,
 })
 
-/** The session with a new state; time spent connected is added up when `connected` is left. */
+/**
+ * The session with a new state; time spent connected is added up when `connected` is left. `until` is the moment up to
+ * which the connection is known to have lived.
+ */
 function moved(
   session: Session,
   state: SessionState,
   context: LifeContext,
   also: Partial<Session> = {},
+  until: number = context.now,
 ): Session {
   const left =
     session.state.status === 'connected' && state.status !== 'connected'
-      ? Math.max(0, context.now - session.state.since)
+      ? Math.max(0, until - session.state.since)
       : 0
   return {
     ...session,
@@ -101,9 +105,15 @@ function open(session: Session, context: LifeContext, before: Effect[] = []): De
 }
 
 /** Goes on with the attempt count: automatic retries and the handover after pairing. */
-function reopen(session: Session, attempt: number, window: number, context: LifeContext): Decision {
+function reopen(
+  session: Session,
+  attempt: number,
+  window: number,
+  context: LifeContext,
+  until?: number,
+): Decision {
   return {
-    session: moved(session, { status: 'connecting', attempt, window }, context),
+    session: moved(session, { status: 'connecting', attempt, window }, context, {}, until),
     effects: ['open'],
     events: [event(session, 'session.connecting', { attempt })],
   }
@@ -119,27 +129,43 @@ function stop(session: Session, context: LifeContext, effects: Effect[]): Decisi
 
 const CLEARED: Partial<Session> = { credentials: 'none', me: null }
 
-/** Removes the credentials; a session that was wanted goes on to a new QR. */
-function clear(session: Session, context: LifeContext, before: Effect[]): Decision {
+/** Unlinking needs credentials that WhatsApp still knows. */
+const unlink = (session: Session): Effect[] => (session.credentials === 'linked' ? ['logout'] : [])
+
+/** Unlinks the device if it can and removes the credentials; a session that was wanted goes on to a new QR. */
+function clear(session: Session, context: LifeContext): Decision {
   const told = event(session, 'session.credentials_cleared')
   if (session.state.status === 'inactive') {
     return {
       session: moved(session, { status: 'inactive' }, context, CLEARED),
-      effects: [...before, 'wipe'],
+      effects: [...unlink(session), 'wipe'],
       events: [told],
     }
   }
   const opened = open({ ...session, ...CLEARED }, context)
-  return { ...opened, effects: [...before, 'wipe', 'open'], events: [told, ...opened.events] }
+  return {
+    ...opened,
+    effects: [...unlink(session), 'close', 'wipe', 'open'],
+    events: [told, ...opened.events],
+  }
 }
 
 /** Unlinks on request and stays down. */
-function logout(session: Session, context: LifeContext, effects: Effect[]): Decision {
+function logout(session: Session, context: LifeContext): Decision {
   return {
     session: moved(session, { status: 'inactive' }, context, CLEARED),
-    effects: [...effects, 'wipe'],
+    effects: [...unlink(session), 'close', 'wipe'],
     events: [event(session, 'session.credentials_cleared'), event(session, 'session.stopped')],
   }
+}
+
+/** What the human should do; a reason that heals by itself needs somebody once nobody tries any more. */
+const RESTART = 'Please restart the session'
+const actionFor = (why: Closing, retryAt: number | null): string => {
+  const { action, retry } = closeRow(why.reason)
+  return retryAt === null && retry !== 'never' && action === closeRow('connection_lost').action
+    ? RESTART
+    : action
 }
 
 function disconnected(
@@ -160,14 +186,19 @@ function disconnected(
   )
   return {
     session: next,
-    effects: retry.at === null ? ['close'] : ['close', { retryAt: retry.at }],
+    effects: [
+      // The phone lists the second device until it is unlinked again.
+      ...(why.reason === 'duplicate_phone_number' ? unlink(session) : []),
+      'close',
+      ...(retry.at === null ? [] : [{ retryAt: retry.at }]),
+    ],
     events: [
       event(session, 'session.disconnected', {
         reason: why.reason,
         code: why.code,
         willReconnect: retry.at !== null,
         nextAttemptAt: retry.at === null ? null : isoTime(retry.at),
-        action: row.action,
+        action: actionFor(why, retry.at),
       }),
     ],
   }
@@ -247,16 +278,30 @@ const qr = (session: Of<'connecting' | 'qr_generated'>, input: On<'qr'>, context
   events: [],
 })
 
-/** Records who we are; the status changes only with the next report. */
-const paired = (session: Session, input: On<'paired'>, context: LifeContext): Decision => ({
-  session: { ...session, me: input.me, credentials: 'linked', updatedAt: context.now },
+/** Records who we are; the status changes only with the next report. A code that has been used is not on show any more. */
+const paired = (
+  session: Of<'connecting' | 'qr_generated'>,
+  input: On<'paired'>,
+  context: LifeContext,
+): Decision => ({
+  session: {
+    ...session,
+    state:
+      session.state.status === 'qr_generated' ? { ...session.state, expiresAt: context.now } : session.state,
+    me: input.me,
+    credentials: 'linked',
+    updatedAt: context.now,
+  },
   effects: [],
   events: [],
 })
 
-/** After a process start: a linked session comes back, an unfinished pairing does not (nobody watches its QR). */
+/**
+ * After a process start: a linked session comes back, an unfinished pairing does not (nobody watches its QR). The time in
+ * which no process ran is not time connected; the last traffic is the last moment known.
+ */
 function resume(session: Session, attempt: number, context: LifeContext): Decision {
-  if (session.credentials === 'linked') return reopen(session, attempt, 1, context)
+  if (session.credentials === 'linked') return reopen(session, attempt, 1, context, session.lastActivity ?? 0)
   const why: Closing = {
     reason: 'process_restarted',
     code: null,
@@ -270,8 +315,8 @@ const TABLE: Table = {
     start: (session, _, context) => open(session, context),
     stop: 'same',
     restart: (session, _, context) => open(session, context),
-    clear_auth: (session, _, context) => clear(session, context, []),
-    logout: (session, _, context) => logout(session, context, []),
+    clear_auth: (session, _, context) => clear(session, context),
+    logout: (session, _, context) => logout(session, context),
     resume: 'ignored',
     retry_due: 'ignored',
     qr: 'ignored',
@@ -284,8 +329,8 @@ const TABLE: Table = {
     stop: (session, _, context) => stop(session, context, ['close']),
     // A restart joins the attempt in flight: monitors send one a minute, webhook receivers one per disconnect.
     restart: 'same',
-    clear_auth: (session, _, context) => clear(session, context, ['close']),
-    logout: (session, _, context) => logout(session, context, ['logout', 'close']),
+    clear_auth: (session, _, context) => clear(session, context),
+    logout: (session, _, context) => logout(session, context),
     resume: (session, _, context) => resume(session, session.state.attempt, context),
     retry_due: 'ignored',
     qr,
@@ -297,8 +342,8 @@ const TABLE: Table = {
     start: 'same',
     stop: (session, _, context) => stop(session, context, ['close']),
     restart: (session, _, context) => open(session, context, ['close']),
-    clear_auth: (session, _, context) => clear(session, context, ['close']),
-    logout: (session, _, context) => logout(session, context, ['close']),
+    clear_auth: (session, _, context) => clear(session, context),
+    logout: (session, _, context) => logout(session, context),
     resume: (session, _, context) => resume(session, 0, context),
     retry_due: 'ignored',
     qr,
@@ -310,8 +355,8 @@ const TABLE: Table = {
     start: 'same',
     stop: (session, _, context) => stop(session, context, ['close']),
     restart: (session, _, context) => open(session, context, ['close']),
-    clear_auth: (session, _, context) => clear(session, context, ['logout', 'close']),
-    logout: (session, _, context) => logout(session, context, ['logout', 'close']),
+    clear_auth: (session, _, context) => clear(session, context),
+    logout: (session, _, context) => logout(session, context),
     resume: (session, _, context) => resume(session, 0, context),
     retry_due: 'ignored',
     qr: 'ignored',
@@ -323,8 +368,8 @@ const TABLE: Table = {
     start: (session, _, context) => open(session, context),
     stop: (session, _, context) => stop(session, context, []),
     restart: (session, _, context) => open(session, context),
-    clear_auth: (session, _, context) => clear(session, context, []),
-    logout: (session, _, context) => logout(session, context, []),
+    clear_auth: (session, _, context) => clear(session, context),
+    logout: (session, _, context) => logout(session, context),
     resume: (session, _, context) =>
       session.state.retryAt === null ? 'ignored' : resume(session, session.state.attempt, context),
     retry_due: (session, _, context) =>
