@@ -17,6 +17,7 @@ const CATALOGUE = {
     action: 'Send Content-Type: application/json',
   },
   PAYLOAD_TOO_LARGE: { status: 413, says: 'The body is too large' },
+  REQUEST_TIMEOUT: { status: 408, says: 'The body did not arrive in time' },
   ROUTE_NOT_FOUND: {
     status: 404,
     says: 'There is no such route',

@@ -1,0 +1,87 @@
+/** Every failure, whatever its origin, becomes the contract's one shape here. */
+import { AppError, fail } from '../domain/errors'
+import type { Log } from '../lib/log'
+import { type FieldProblem, invalid } from './query'
+
+/** What went wrong, as Elysia tells it. */
+export type Failure = { code: unknown; error: unknown; path: string; method: string; requestId: string }
+
+export type ErrorParts = {
+  log: Log
+  /** Methods that exist for a path; `WS` for a WebSocket. */
+  methodsOf(path: string): string[]
+}
+
+/** The catalogue's error for anything that was thrown; unknown causes are logged and answered without them. */
+export function toAppError(failure: Failure, { log, methodsOf }: ErrorParts): AppError {
+  const { error, requestId } = failure
+  const known = knownError(failure, methodsOf)
+  if (known) return known
+  log.error('A request failed for a reason that is not in the catalogue', {
+    requestId,
+    method: failure.method,
+    path: failure.path,
+    error: error instanceof Error ? error.message : String(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  })
+  return fail('INTERNAL_ERROR', { requestId })
+}
+
+function knownError(
+  { code, error, path, method }: Failure,
+  methodsOf: ErrorParts['methodsOf'],
+): AppError | null {
+  if (error instanceof AppError) return error
+  if (code === 'PARSE') {
+    const cause = error instanceof Error ? error.cause : undefined
+    return cause instanceof AppError ? cause : fail('INVALID_JSON')
+  }
+  if (code === 'VALIDATION') return validationError(error)
+  if (code === 'NOT_FOUND') return unknownRoute(method, methodsOf(path))
+  return null
+}
+
+function unknownRoute(method: string, methods: string[]): AppError {
+  if (methods.length === 0) return fail('ROUTE_NOT_FOUND')
+  if (method === 'GET' && methods.includes('WS')) return fail('UPGRADE_REQUIRED')
+  const allow = methods.map((name) => (name === 'WS' ? 'GET' : name))
+  return fail('METHOD_NOT_ALLOWED', {
+    allow: allow.includes('GET') && !methods.includes('WS') ? [...allow, 'HEAD'] : allow,
+  })
+}
+
+type SchemaError = {
+  path: string
+  message: string
+  schema?: { anyOf?: { const?: unknown }[]; pattern?: string }
+}
+
+function validationError(error: unknown): AppError | null {
+  const { type, all } = error as { type?: string; all?: SchemaError[] }
+  // A wrong answer is our mistake, not the caller's.
+  if (type === 'response' || !Array.isArray(all)) return null
+  const fields = new Map<string, FieldProblem>()
+  for (const each of all) {
+    const path = each.path || '/'
+    if (!fields.has(path)) fields.set(path, { path, message: sentence(each) })
+  }
+  return invalid(type === 'query' ? 'query' : 'body', [...fields.values()])
+}
+
+function sentence({ message, schema }: SchemaError): string {
+  const choices = schema?.anyOf?.flatMap((option) => (typeof option.const === 'string' ? [option.const] : []))
+  if (choices && choices.length > 0) return `Use one of ${choices.join(', ')}`
+  if (message === 'Unexpected property') return 'There is no such field'
+  return message
+}
+
+/** Headers that belong to an error beside its body. */
+export function errorHeaders(error: AppError): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="wabun", charset="UTF-8"'
+  const allow = error.code === 'METHOD_NOT_ALLOWED' ? error.details?.allow : undefined
+  if (Array.isArray(allow)) headers.allow = allow.join(', ')
+  const seconds = error.details?.retryAfter
+  if (typeof seconds === 'number') headers['retry-after'] = String(seconds)
+  return headers
+}

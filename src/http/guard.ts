@@ -1,0 +1,110 @@
+/**
+ * Who may call what. A route says `access: 'sessions:write'` and gets the caller; a route that says nothing must stand
+ * in PUBLIC_ROUTES, else the API does not assemble (`assertGuarded`). The check runs before the body is validated.
+ */
+import { Elysia } from 'elysia'
+import { fail } from '../domain/errors'
+import type { SessionId } from '../domain/ids'
+import type { Principal, Scope } from '../domain/principal'
+import type { Session } from '../domain/session'
+import { networkSet } from '../lib/networks'
+import type { Tickets } from './tickets'
+
+/** `account`: any credentials of the account, whatever their scopes. */
+export type Access = Scope | 'account'
+export type Caller = { principal: Principal; address: string }
+
+export type GuardParts = {
+  authenticate(given: { authorization: string | null; apiKey: string | null }): Promise<Principal>
+  tickets: Tickets
+  addressOf(headers: Headers, peer: string | null): string
+  /** True when a browser page of this origin may open a WebSocket here. */
+  originAllowed(origin: string, host: string | null): boolean
+}
+
+/** The only routes that answer without credentials. */
+export const PUBLIC_ROUTES: readonly string[] = [
+  'POST /api/auth/register',
+  'POST /api/auth/login',
+  'POST /api/auth/refresh',
+  'GET /api/status/health',
+  'GET /api/status/info',
+  'GET /healthz',
+  'GET /readyz',
+  'GET /docs',
+  'GET /docs/openapi.json',
+]
+
+export const ACCESS = 'x-access'
+
+/** Makes the `access` macro. */
+export function guard(parts: GuardParts) {
+  const callers = new WeakMap<Request, Caller>()
+  return new Elysia({ name: 'guard' }).macro('access', (access: Access) => ({
+    detail: { [ACCESS]: access } as object,
+    transform: async ({ request, server, query }: GuardContext) => {
+      const principal = await principalOf(request, query, parts)
+      if (access !== 'account' && !principal.scopes.includes(access)) {
+        throw fail('FORBIDDEN', { requiredScope: access })
+      }
+      const peer = server?.requestIP(request)?.address ?? null
+      callers.set(request, { principal, address: parts.addressOf(request.headers, peer) })
+    },
+    resolve: ({ request }) => {
+      const caller = callers.get(request)
+      if (!caller) throw fail('AUTH_REQUIRED')
+      return { caller }
+    },
+  }))
+}
+export type Guard = ReturnType<typeof guard>
+
+type GuardContext = {
+  request: Request
+  server: { requestIP(request: Request): { address: string } | null } | null
+  query: Record<string, unknown>
+}
+
+async function principalOf(
+  request: Request,
+  query: Record<string, unknown>,
+  { authenticate, tickets, originAllowed }: GuardParts,
+): Promise<Principal> {
+  const { headers } = request
+  const upgrading = headers.get('upgrade')?.toLowerCase() === 'websocket'
+  const origin = headers.get('origin')
+  if (upgrading && origin !== null && !originAllowed(origin, headers.get('host'))) {
+    throw fail('FORBIDDEN', { origin }, 'Pages of this origin may not open a WebSocket here')
+  }
+  // A ticket is taken on a WebSocket only; anywhere else a secret in a URL is ignored.
+  if (upgrading && typeof query.ticket === 'string') {
+    const principal = tickets.redeem(query.ticket)
+    if (!principal) throw fail('AUTH_INVALID_TOKEN', undefined, 'This ticket is not valid any more')
+    return principal
+  }
+  return await authenticate({ authorization: headers.get('authorization'), apiKey: headers.get('x-api-key') })
+}
+
+/** Fails when a route has neither a guard nor a place in PUBLIC_ROUTES. */
+export function assertGuarded(
+  routes: readonly { method: string; path: string; hooks: { detail?: object } }[],
+): void {
+  const open = routes
+    .filter(({ hooks }) => !(hooks.detail && ACCESS in hooks.detail))
+    .map(({ method, path }) => `${method} ${path}`)
+    .filter((name) => !PUBLIC_ROUTES.includes(name))
+  if (open.length > 0) throw new Error(`Routes without a guard: ${open.join(', ')}`)
+}
+
+/** The caller's own session, or `SESSION_NOT_FOUND`: another tenant's sessions do not exist. */
+export type SessionGate = (caller: Caller, id: string) => Session
+
+export const sessionGate =
+  (find: (id: SessionId) => Session | null): SessionGate =>
+  ({ principal, address }, id) => {
+    const session = find(id as SessionId)
+    if (!session || session.tenantId !== principal.tenantId) throw fail('SESSION_NOT_FOUND')
+    const { ipWhitelist } = session.settings
+    if (ipWhitelist.length > 0 && !networkSet(ipWhitelist).has(address)) throw fail('IP_NOT_ALLOWED')
+    return session
+  }

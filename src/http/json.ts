@@ -1,0 +1,139 @@
+/**
+ * Reads a JSON body the strict way: UTF-8, `application/json`, bounded in size, depth and time, no key twice, no
+ * characters that cannot be stored. An empty body is `null`, which only routes with a required body refuse.
+ */
+import { type AppError, fail } from '../domain/errors'
+import { systemClock } from '../lib/clock'
+import { BODY_DEADLINE, MAX_BODY, MAX_DEPTH } from './limits'
+
+/** The `parse` hook of every route that takes a body. */
+export async function readJson({ request }: { request: Request }): Promise<unknown> {
+  const bytes = await readBounded(request)
+  if (bytes.length === 0) return null
+  checkHeaders(request.headers)
+  return parseJson(decode(bytes))
+}
+
+function checkHeaders(headers: Headers): void {
+  const encoding = headers.get('content-encoding')
+  if (encoding !== null && encoding !== 'identity') {
+    throw fail('UNSUPPORTED_MEDIA_TYPE', { contentEncoding: encoding }, 'Compressed bodies are not accepted')
+  }
+  const [type = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';')
+  if (type.trim() !== 'application/json') throw fail('UNSUPPORTED_MEDIA_TYPE')
+  const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith('charset='))
+  if (charset && !/^charset="?utf-?8"?$/.test(charset)) throw fail('UNSUPPORTED_MEDIA_TYPE')
+}
+
+async function readBounded(request: Request): Promise<Uint8Array> {
+  if (!request.body) return new Uint8Array()
+  const reader = request.body.getReader()
+  const late = new AbortController()
+  const deadline = systemClock.sleep(BODY_DEADLINE, late.signal).then(
+    () => 'late' as const,
+    () => 'late' as const,
+  )
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for (;;) {
+      const next = await Promise.race([reader.read(), deadline])
+      if (next === 'late') throw fail('REQUEST_TIMEOUT')
+      if (next.done) break
+      size += next.value.byteLength
+      if (size > MAX_BODY) throw tooLarge()
+      chunks.push(next.value)
+    }
+  } catch (error) {
+    // Whatever is still coming is of no use; a failed cancel changes nothing about the answer.
+    reader.cancel().catch(() => undefined)
+    throw error
+  } finally {
+    late.abort()
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
+}
+
+export const tooLarge = (): AppError => fail('PAYLOAD_TOO_LARGE', { maxBytes: MAX_BODY })
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw fail('INVALID_JSON', undefined, 'The body is not valid UTF-8')
+  }
+}
+
+/** Parses JSON text; fails with `INVALID_JSON` or `VALIDATION_ERROR`. */
+export function parseJson(text: string): unknown {
+  let value: unknown
+  try {
+    checkShape(text)
+    value = JSON.parse(text)
+  } catch (error) {
+    if (error instanceof ShapeError) throw fail('INVALID_JSON', undefined, error.message)
+    throw fail('INVALID_JSON')
+  }
+  const unsafe = unsafeText(value, '')
+  if (unsafe !== null) {
+    throw fail('VALIDATION_ERROR', {
+      fields: [
+        {
+          path: unsafe,
+          message: 'Contains a character that is not allowed (NUL or half of a surrogate pair)',
+        },
+      ],
+    })
+  }
+  return value
+}
+
+class ShapeError extends Error {}
+
+/** `JSON.parse` keeps the last of two equal keys and nests without limit; both are refused before it runs. */
+function checkShape(text: string): void {
+  /** One entry per open bracket: the keys seen in an object, null in an array. */
+  const open: (Set<string> | null)[] = []
+  let keyNext = false
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at]
+    if (char === '"') {
+      const end = stringEnd(text, at)
+      if (keyNext) noteKey(open.at(-1), text.slice(at, end + 1))
+      keyNext = false
+      at = end
+    } else if (char === '{' || char === '[') {
+      if (open.length >= MAX_DEPTH) throw new ShapeError(`The body is nested deeper than ${MAX_DEPTH} levels`)
+      open.push(char === '{' ? new Set() : null)
+      keyNext = char === '{'
+    } else if (char === '}' || char === ']') {
+      open.pop()
+      keyNext = false
+    } else if (char === ',') keyNext = open.at(-1) instanceof Set
+  }
+}
+
+function noteKey(keys: Set<string> | null | undefined, quoted: string): void {
+  if (!keys) return
+  const key = String(JSON.parse(quoted))
+  if (keys.has(key)) throw new ShapeError(`The key "${key.slice(0, 60)}" is given twice`)
+  keys.add(key)
+}
+
+function stringEnd(text: string, from: number): number {
+  let at = from + 1
+  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
+  return at
+}
+
+/** Path of the first string that holds NUL or a lone surrogate, or null. */
+function unsafeText(value: unknown, path: string): string | null {
+  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? path || '/' : null
+  if (typeof value !== 'object' || value === null) return null
+  for (const [key, inner] of Object.entries(value)) {
+    if (key.includes('\0') || !key.isWellFormed()) return path || '/'
+    const found = unsafeText(inner, `${path}/${key}`)
+    if (found !== null) return found
+  }
+  return null
+}
