@@ -1,0 +1,186 @@
+/**
+ * What a report of WhatsApp leaves behind: report → facts. Pure; the caller commits.
+ *
+ * `notify` and `append` upserts arrive here as one kind: both are messages (field notes A9). An own message that we sent
+ * ourselves is stored already, so its echo is no news and its event is dropped by the ledger.
+ */
+import type { Fact } from '../domain/changes'
+import type { NewEvent } from '../domain/events'
+import { type Jid, type MessageId, type Party, phoneJid, shownParty } from '../domain/ids'
+import type { Message, StoredMessage } from '../domain/message'
+import type { Session } from '../domain/session'
+import type { IncomingMessage, Report, StatusReport } from '../domain/whatsapp'
+import { ownFields, ownFieldsWithContent, receivedFields, sessionEvent, statusEvent } from './payload'
+
+/** Reports that move the session itself; `session-life.ts` decides on them. */
+export type LifeReport = Extract<Report, { kind: 'qr' | 'paired' | 'opened' | 'closed' }>
+/** Reports that pass and are told but never stored. */
+export type MomentaryReport = Extract<Report, { kind: 'presence' }>
+export type DataReport = Exclude<Report, LifeReport | MomentaryReport | { kind: 'alive' }>
+
+export type RecordContext = {
+  session: Session
+  /** The stored message under an id, for the events of its statuses. */
+  stored: (messageId: MessageId) => StoredMessage | null
+}
+
+/**
+ * Names that come in such numbers are part of the history which the phone hands over; `history.synced` tells of that,
+ * and nobody gets a thousand events.
+ */
+const BULK = 100
+
+/** The LID anchors a person; a phone address is used until the LID is known. */
+function chatOf(message: IncomingMessage): Jid {
+  const { lid, phoneNumber } = message.chatParty
+  return lid ?? (phoneNumber === null ? message.chat : phoneJid(phoneNumber))
+}
+
+function toMessage(incoming: IncomingMessage, session: Session): Message {
+  const sent = incoming.fromMe && incoming.status !== 'queued' && incoming.status !== 'failed'
+  return {
+    sessionId: session.id,
+    id: incoming.id,
+    chat: chatOf(incoming),
+    fromMe: incoming.fromMe,
+    sender: incoming.fromMe ? null : (incoming.sender ?? incoming.chatParty),
+    senderName: incoming.fromMe ? null : incoming.senderName,
+    content: incoming.content,
+    mentions: incoming.mentions,
+    quoted: incoming.quoted,
+    status: incoming.fromMe ? incoming.status : 'received',
+    timestamp: incoming.timestamp,
+    viaApi: false,
+    offline: incoming.offline,
+    error: null,
+    raw: incoming.raw,
+    ackedAt: sent ? incoming.timestamp : null,
+  }
+}
+
+function messageFact(incoming: IncomingMessage, session: Session): Fact {
+  const message = toMessage(incoming, session)
+  const event = message.fromMe
+    ? sessionEvent(session, 'message.sent', {
+        ...ownFieldsWithContent(message, incoming.chatParty),
+        offline: message.offline,
+      })
+    : sessionEvent(
+        session,
+        message.content.type === 'reaction' ? 'message.reaction' : 'message.received',
+        receivedFields(message, incoming.chatParty),
+      )
+  return {
+    change: {
+      kind: 'message',
+      message,
+      keepContent: session.settings.messageHistory,
+      inboxId: incoming.inboxId,
+    },
+    events: [event],
+  }
+}
+
+function statusFact(report: StatusReport, context: RecordContext): Fact {
+  const { session } = context
+  const message = context.stored(report.messageId)
+  const name = statusEvent(report.status)
+  const events: NewEvent[] =
+    message === null || name === null
+      ? []
+      : [
+          sessionEvent(session, name, {
+            ...ownFields(message, message.chatParty),
+            ...(report.error ? { code: report.error.code, error: report.error.says } : {}),
+          }),
+        ]
+  return {
+    change: {
+      kind: 'message_status',
+      sessionId: session.id,
+      messageId: report.messageId,
+      status: report.status,
+      at: report.at,
+      error: report.error,
+    },
+    events,
+  }
+}
+
+const told = (event: NewEvent): Fact => ({ change: { kind: 'told' }, events: [event] })
+
+const shown = (party: Party) => ({ lid: party.lid, phoneNumber: party.phoneNumber })
+
+type Recorders = {
+  [K in DataReport['kind']]: (report: Extract<DataReport, { kind: K }>, context: RecordContext) => Fact[]
+}
+
+const RECORDERS: Recorders = {
+  messages: ({ messages }, { session }) => messages.map((message) => messageFact(message, session)),
+  handled: ({ inboxIds }, { session }) =>
+    inboxIds.length === 0
+      ? []
+      : [{ change: { kind: 'inbox_done', sessionId: session.id, inboxIds }, events: [] }],
+  statuses: ({ statuses }, context) => statuses.map((status) => statusFact(status, context)),
+  identities: ({ pairs }, { session }) =>
+    pairs.map(({ lid, phoneNumber }) => ({
+      change: { kind: 'identity', sessionId: session.id, lid, phoneNumber },
+      events:
+        pairs.length > BULK
+          ? []
+          : [sessionEvent(session, 'contact.updated', { lid, phoneNumber, name: null })],
+    })),
+  history: ({ chats, contacts, messages, progress }, { session }) => [
+    told(sessionEvent(session, 'history.synced', { chats, contacts, messages, progress })),
+  ],
+  contacts: ({ contacts }, { session }) =>
+    contacts.length > BULK
+      ? []
+      : contacts.map(({ party, name }) =>
+          told(sessionEvent(session, 'contact.updated', { ...shown(party), name })),
+        ),
+  groups: ({ groups }, { session }) =>
+    groups.map(({ id, subject, participants }) =>
+      told(sessionEvent(session, 'group.updated', { groupId: id, subject, participants })),
+    ),
+  participants: ({ group, action, participants, by }, { session }) => [
+    told(
+      sessionEvent(session, 'group.participants', {
+        groupId: group,
+        action,
+        participants: participants.map(shownParty),
+        by: by === null ? null : shownParty(by),
+      }),
+    ),
+  ],
+  calls: ({ calls }, { session }) =>
+    calls
+      .filter(({ status }) => status === 'offer')
+      .map(({ id, from, video }) =>
+        told(
+          sessionEvent(session, 'call.received', {
+            callId: id,
+            from: shownParty(from),
+            ...shown(from),
+            video,
+          }),
+        ),
+      ),
+}
+
+/** The facts of one report, in the order in which they are to be committed. */
+export function factsOf(report: DataReport, context: RecordContext): Fact[] {
+  // The table is typed kind by kind; picking by a run-time kind loses that pairing, hence the one cast.
+  const recorder = RECORDERS[report.kind] as (report: DataReport, context: RecordContext) => Fact[]
+  return recorder(report, context)
+}
+
+const TYPING = new Set(['composing', 'recording', 'paused'])
+
+/** Typing and presence: told to whoever listens at this moment. */
+export function momentaryEvent(report: MomentaryReport, session: Session): NewEvent {
+  const who = { chat: shownParty(report.chat), from: shownParty(report.chat), ...shown(report.chat) }
+  return report.typing || TYPING.has(report.presence)
+    ? sessionEvent(session, 'typing', { ...who, typing: report.typing, presence: report.presence })
+    : sessionEvent(session, 'presence.updated', { ...who, presence: report.presence })
+}
