@@ -1,0 +1,349 @@
+/**
+ * Sending: checked, on disk as `queued`, written to WhatsApp, `sent` once its server has acknowledged.
+ *
+ * The message id is fixed before the first try and is kept by every further one, so a message whose fate is unknown
+ * (time-out, lost connection, crash) is sent again without anybody seeing it twice. Messages of one chat go one after
+ * another; chats do not wait for each other. A message that WhatsApp does not confirm on a living connection stays in the
+ * queue and lets the next one pass.
+ */
+import type { Fact, Ledger } from '../domain/changes'
+import { type AppError, fail } from '../domain/errors'
+import { type Jid, type MessageId, type Party, partyOf, phoneJid, shownParty } from '../domain/ids'
+import type { Identities, Message, Messages, StoredMessage } from '../domain/message'
+import type { Session } from '../domain/session'
+import {
+  type Connection,
+  type EncodeContext,
+  SendRefused,
+  SendUnconfirmed,
+  type WhatsApp,
+} from '../domain/whatsapp'
+import type { Clock } from '../lib/clock'
+import type { Log } from '../lib/log'
+import { comesBack, notConnected } from './not-connected'
+import type { NumberCheck } from './number-check'
+import { ownFields, ownFieldsWithContent, sessionEvent } from './payload'
+import { findRecipient, recipientAgain } from './recipient'
+import type { SendInput } from './supervisor'
+
+/** Pause before a message that was not confirmed is tried again on the same connection (ms). */
+const RESEND_AFTER = 30_000
+/** A message that could not be sent for this long (ms) is not news any more and fails. */
+const QUEUE_DEADLINE = 86_400_000
+/** Failures of our own side (not WhatsApp's, not the network's) after which a message is given up. */
+const OWN_FAILURES = 3
+
+export type SendingParts = {
+  session: () => Session
+  /** The connection when it is through to WhatsApp. */
+  connection: () => Connection | null
+  whatsapp: WhatsApp
+  messages: Messages
+  identities: Identities
+  ledger: Ledger
+  numbers: NumberCheck
+  clock: Clock
+  log: Log
+  limits: { maxQueue: number; ackTimeoutMs: number }
+}
+
+export interface Sending {
+  send(input: SendInput): Promise<Message>
+  /** The session is connected: everything that waits goes out, oldest first. */
+  resume(): void
+  /** The session does not come back by itself: callers are told that their messages wait. */
+  pause(): void
+  /** WhatsApp has told of these messages by another way than the answer to our sending. */
+  confirmed(ids: readonly MessageId[], at: number): void
+  /** The session is removed: nothing goes out any more. Returns what must be told of the messages that waited. */
+  end(): Fact[]
+}
+
+type Waiter = { message: Message; settle: (outcome: Message | AppError | Error) => void }
+type Item = { message: Message; party: Party; to: Jid; raw: Uint8Array }
+
+export function createSending(parts: SendingParts): Sending {
+  const { messages, identities, ledger, whatsapp, clock, log } = parts
+  const lanes = new Map<Jid, Promise<void>>()
+  const underway = new Set<MessageId>()
+  const waiters = new Map<MessageId, Waiter>()
+  const ownFailures = new Map<MessageId, number>()
+  let ended = false
+  let cancelResend: (() => void) | null = null
+
+  const settle = (id: MessageId, outcome: Message | Error) => {
+    const waiter = waiters.get(id)
+    waiters.delete(id)
+    waiter?.settle(outcome)
+  }
+
+  const timedOut = (id: MessageId) => fail('MESSAGE_TIMEOUT', { messageId: id, status: 'queued' })
+
+  const commitStatus = async (
+    { message, party }: Item,
+    status: 'sent' | 'failed',
+    error: { code: string; says: string } | null,
+  ): Promise<Message> => {
+    const at = clock.now()
+    if (!ended) {
+      await ledger.commit([
+        {
+          change: {
+            kind: 'message_status',
+            sessionId: message.sessionId,
+            messageId: message.id,
+            status,
+            at,
+            error,
+          },
+          events: [
+            sessionEvent(parts.session(), status === 'sent' ? 'message.sent' : 'message.failed', {
+              ...(status === 'sent' ? ownFieldsWithContent(message, party) : ownFields(message, party)),
+              ...(error ? { code: error.code, error: error.says } : {}),
+            }),
+          ],
+        },
+      ])
+    }
+    return { ...message, status, error, ackedAt: status === 'sent' ? at : null }
+  }
+
+  const resendLater = () => {
+    cancelResend ??= clock.after(RESEND_AFTER, () => {
+      cancelResend = null
+      sending.resume()
+    })
+  }
+
+  /** Ends the message's turn with what has become of it on disk. */
+  const record = async (
+    item: Item,
+    status: 'sent' | 'failed',
+    error: { code: string; says: string } | null,
+  ): Promise<void> => {
+    const { id } = item.message
+    try {
+      const message = await commitStatus(item, status, error)
+      settle(
+        id,
+        error ? fail('MESSAGE_REJECTED', { messageId: id, code: error.code, reason: error.says }) : message,
+      )
+      ownFailures.delete(id)
+    } catch (failure) {
+      // WhatsApp has it, our disk does not: it stays queued and goes out again under the same id.
+      settle(id, failure instanceof Error ? failure : new Error(String(failure)))
+      resendLater()
+    } finally {
+      underway.delete(id)
+    }
+  }
+
+  /** Our own side failed (say, no keys for the recipient): tried again a few times, then it is the message's fault. */
+  const failedHere = async (item: Item, error: unknown): Promise<void> => {
+    const { id } = item.message
+    const says = error instanceof Error ? error.message : String(error)
+    const count = (ownFailures.get(id) ?? 0) + 1
+    log.warn('A message could not be sent', { messageId: id, attempt: count, error: says })
+    if (count >= OWN_FAILURES) return record(item, 'failed', { code: 'INTERNAL_ERROR', says })
+    ownFailures.set(id, count)
+    underway.delete(id)
+    resendLater()
+  }
+
+  /** One turn of a message: resolves when the next of its chat may go. */
+  const deliver = async (item: Item): Promise<void> => {
+    const connection = ended ? null : parts.connection()
+    const { id } = item.message
+    if (!connection) {
+      underway.delete(id)
+      return
+    }
+    try {
+      await connection.send({ id, to: item.to, raw: item.raw })
+      void record(item, 'sent', null)
+    } catch (error) {
+      if (error instanceof SendRefused) {
+        void record(item, 'failed', error.refusal)
+      } else if (error instanceof SendUnconfirmed) {
+        underway.delete(id)
+        if (parts.connection()) resendLater()
+      } else {
+        await failedHere(item, error)
+      }
+    }
+  }
+
+  const enqueue = (item: Item) => {
+    const { chat } = item.message
+    const turn = (lanes.get(chat) ?? Promise.resolve()).then(() => deliver(item))
+    lanes.set(chat, turn)
+    void turn.finally(() => {
+      if (lanes.get(chat) === turn) lanes.delete(chat)
+    })
+  }
+
+  const quotedContext = (session: Session, quoted: StoredMessage | null): EncodeContext['quoted'] => {
+    const raw = quoted ? messages.raw(session.id, quoted.id) : null
+    if (!quoted || !raw || !session.me) return null
+    const author = quoted.fromMe ? partyOf(phoneJid(session.me.phoneNumber)) : quoted.sender
+    return {
+      id: quoted.id,
+      raw,
+      chat: recipientAgain(quoted.chat, quoted.chatParty),
+      sender: author ? recipientAgain(author.lid ?? quoted.chat, author) : quoted.chat,
+    }
+  }
+
+  /** Everything that can be wrong with a request before it is accepted. */
+  const admit = (session: Session, input: SendInput): StoredMessage | null => {
+    if (ended) throw fail('SESSION_NOT_FOUND')
+    const ready = parts.connection() !== null
+    if (!ready && !(input.queue && comesBack(session))) throw notConnected(session)
+    const waiting = messages.queueLengths([session.id]).get(session.id) ?? 0
+    if (waiting >= parts.limits.maxQueue) throw fail('QUEUE_FULL', { waiting })
+    if (input.quotedMessageId === undefined) return null
+    const quoted = messages.get(session.id, input.quotedMessageId)
+    if (!quoted) throw fail('MESSAGE_NOT_FOUND', { messageId: input.quotedMessageId })
+    return quoted
+  }
+
+  const accept = async (input: SendInput): Promise<Item> => {
+    const session = parts.session()
+    const quoted = admit(session, input)
+    const { to, chat, party, learned } = await findRecipient(
+      { identities, numbers: parts.numbers },
+      session,
+      parts.connection(),
+      input.to,
+    )
+    const mentions = input.mentions ?? []
+    const raw = whatsapp.encode(input.content, { mentions, quoted: quotedContext(session, quoted) })
+    const message: Message = {
+      sessionId: session.id,
+      id: whatsapp.newMessageId(),
+      chat,
+      fromMe: true,
+      sender: null,
+      senderName: null,
+      content: input.content,
+      mentions: mentions.map((jid) => shownParty(partyOf(jid))),
+      quoted: quoted && {
+        messageId: quoted.id,
+        from: quoted.fromMe ? 'me' : quoted.sender && shownParty(quoted.sender),
+        text: 'text' in quoted.content ? quoted.content.text : null,
+      },
+      status: 'queued',
+      timestamp: clock.now(),
+      viaApi: true,
+      offline: false,
+      error: null,
+      raw,
+      ackedAt: null,
+    }
+    if (ended) throw fail('SESSION_NOT_FOUND')
+    underway.add(message.id)
+    try {
+      await ledger.commit([
+        ...(learned
+          ? [{ change: { kind: 'identity' as const, sessionId: session.id, ...learned }, events: [] }]
+          : []),
+        {
+          change: {
+            kind: 'message',
+            message,
+            keepContent: session.settings.messageHistory,
+            inboxId: null,
+          },
+          events: [sessionEvent(session, 'message.queued', ownFieldsWithContent(message, party))],
+        },
+      ])
+    } catch (error) {
+      underway.delete(message.id)
+      throw error
+    }
+    return { message, party, to, raw }
+  }
+
+  const sending: Sending = {
+    async send(input) {
+      const item = await accept(input)
+      const { id } = item.message
+      if (input.queue) {
+        enqueue(item)
+        return item.message
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<Message>()
+      const cancel = clock.after(input.waitMs ?? parts.limits.ackTimeoutMs, () => settle(id, timedOut(id)))
+      waiters.set(id, {
+        message: item.message,
+        settle: (outcome) => {
+          cancel()
+          if (outcome instanceof Error) reject(outcome)
+          else resolve(outcome)
+        },
+      })
+      enqueue(item)
+      return promise
+    },
+    resume() {
+      if (ended || !parts.connection()) return
+      cancelResend?.()
+      cancelResend = null
+      for (const message of messages.queued(parts.session().id)) {
+        if (underway.has(message.id)) continue
+        const { chatParty: party, raw } = message
+        const item: Item = {
+          message,
+          party,
+          to: recipientAgain(message.chat, party),
+          raw: raw ?? new Uint8Array(0),
+        }
+        underway.add(message.id)
+        if (raw === null) {
+          void record(item, 'failed', { code: 'INTERNAL_ERROR', says: 'The content was not kept' })
+        } else if (clock.now() - message.timestamp > QUEUE_DEADLINE) {
+          void record(item, 'failed', { code: 'MESSAGE_TIMEOUT', says: 'Not sent within a day' })
+        } else {
+          enqueue(item)
+        }
+      }
+    },
+    pause() {
+      cancelResend?.()
+      cancelResend = null
+      for (const id of [...waiters.keys()]) settle(id, timedOut(id))
+    },
+    confirmed(ids, at) {
+      for (const id of ids) {
+        const waiter = waiters.get(id)
+        if (waiter) settle(id, { ...waiter.message, status: 'sent', ackedAt: at })
+      }
+    },
+    end() {
+      ended = true
+      cancelResend?.()
+      cancelResend = null
+      for (const id of [...waiters.keys()]) settle(id, fail('SESSION_NOT_FOUND', { messageId: id }))
+      const session = parts.session()
+      const error = { code: 'SESSION_NOT_FOUND', says: 'The session was deleted' }
+      return messages.queued(session.id).map((message) => ({
+        change: {
+          kind: 'message_status',
+          sessionId: session.id,
+          messageId: message.id,
+          status: 'failed',
+          at: clock.now(),
+          error,
+        },
+        events: [
+          sessionEvent(session, 'message.failed', {
+            ...ownFields(message, message.chatParty),
+            code: error.code,
+            error: error.says,
+          }),
+        ],
+      }))
+    },
+  }
+  return sending
+}
