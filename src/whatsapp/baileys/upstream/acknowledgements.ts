@@ -1,0 +1,99 @@
+/**
+ * Upstream defect: `sendMessage` resolves when the frame is written; the server's acknowledgement is thrown away and a
+ * missing one is never noticed.
+ *
+ * Repair: every send waits for `<ack class="message">` with its id: without `error` it is sent, with one it is refused,
+ * and without either in time (or when the socket ends) the outcome is unknown.
+ *
+ * Upstream repaired it when Baileys emits an event for a successful acknowledgement.
+ */
+import type { BinaryNode } from '@whiskeysockets/baileys'
+import { type Acknowledgement, SendRefused, SendUnconfirmed } from '../../../domain/whatsapp'
+import type { Clock } from '../../../lib/clock'
+
+/** From the written frame to the server's answer. */
+export const ACK_TIMEOUT_MS = 30_000
+
+/** Sentences for the refusals that WhatsApp is known to give. */
+const REFUSALS: Record<string, string> = {
+  '403': 'WhatsApp does not let this number write here',
+  '404': 'WhatsApp does not know this recipient',
+  '429': 'WhatsApp asks for a slower pace',
+  '463': 'WhatsApp has restricted this number from starting new chats',
+  '475': 'WhatsApp refused the message: the account is restricted',
+  '479': 'WhatsApp refused the message as malformed',
+}
+
+export const refusalOf = (code: string) => ({
+  code,
+  says: REFUSALS[code] ?? `WhatsApp refused the message (${code})`,
+})
+
+export interface Acknowledgements {
+  /** Waits for the answer to this id; a second wait for the same id replaces nothing, both hear it. */
+  expect(messageId: string): Promise<Acknowledgement>
+  /** Starts the countdown once the frame is written. */
+  written(messageId: string): void
+  /** Takes an `<ack>`; false when nobody waited for it. */
+  arrived(ack: BinaryNode): boolean
+  /** Nothing will come any more. */
+  end(): void
+}
+
+type Waiting = {
+  resolve: (ack: Acknowledgement) => void
+  reject: (error: Error) => void
+  cancelTimer: () => void
+}
+
+/** Keeps the sends of one socket that the server has not answered. */
+export function createAcknowledgements(clock: Clock, timeoutMs: number = ACK_TIMEOUT_MS): Acknowledgements {
+  const waiting = new Map<string, Waiting[]>()
+
+  const settle = (id: string, how: (one: Waiting) => void): boolean => {
+    const those = waiting.get(id)
+    waiting.delete(id)
+    for (const one of those ?? []) {
+      one.cancelTimer()
+      how(one)
+    }
+    return those !== undefined
+  }
+
+  return {
+    expect(messageId) {
+      const { promise, resolve, reject } = Promise.withResolvers<Acknowledgement>()
+      // The caller may still be writing the frame when the socket ends; it will meet the rejection when it gets here.
+      promise.catch(() => undefined)
+      waiting.set(messageId, [
+        ...(waiting.get(messageId) ?? []),
+        { resolve, reject, cancelTimer: () => undefined },
+      ])
+      return promise
+    },
+    written(messageId) {
+      for (const one of waiting.get(messageId) ?? []) {
+        one.cancelTimer()
+        one.cancelTimer = clock.after(timeoutMs, () =>
+          settle(messageId, ({ reject }) =>
+            reject(new SendUnconfirmed('WhatsApp has not acknowledged the message in time')),
+          ),
+        )
+      }
+    },
+    arrived(ack) {
+      const { id, error } = ack.attrs
+      if (id === undefined) return false
+      if (error !== undefined) return settle(id, ({ reject }) => reject(new SendRefused(refusalOf(error))))
+      // The stanza's own time has whole seconds; it could lie before the message it acknowledges.
+      return settle(id, ({ resolve }) => resolve({ at: clock.now() }))
+    },
+    end() {
+      for (const id of [...waiting.keys()]) {
+        settle(id, ({ reject }) =>
+          reject(new SendUnconfirmed('The connection ended before WhatsApp acknowledged')),
+        )
+      }
+    },
+  }
+}
