@@ -7,26 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inParallel, until } from './measure'
-import { type Child, type Endpoint, startChild } from './process'
-
-export type PhoneMessage = { id: string; from: string; text: string | null }
-
-/** Client of the sandbox's control API (contract §9) in its own process. */
-export interface SandboxProcess {
-  readonly child: Child
-  readonly endpoint: Endpoint
-  /** One phone; its number is free until now. */
-  addPhone(phoneNumber: string, name?: string): Promise<void>
-  scan(phoneNumber: string, qr: string): Promise<void>
-  /** Sends a text from a phone; resolves with the message id once the server has taken it. */
-  say(from: string, to: string, text: string): Promise<string>
-  /** What a phone has received and decrypted. */
-  received(phoneNumber: string): Promise<PhoneMessage[]>
-  fault(fault: Record<string, unknown>): Promise<Response>
-  clearFaults(): Promise<void>
-  get(path: string): Promise<Response>
-  stop(): Promise<void>
-}
+import { type Child, startChild } from './process'
+import type { SandboxProcess } from './sandbox-process'
 
 /** A gateway as the rigs see it. */
 export interface Gateway {
@@ -71,16 +53,24 @@ export const numberOf = (index: number, base = 49_170_000_0000): string => Strin
 
 export type WabunOptions = { sandbox: SandboxProcess; env?: Record<string, string>; preload?: string }
 
-/** The product: `bun src/main.ts serve` on a directory of its own. */
-export function wabunGateway(options: WabunOptions): Gateway & {
+export type HistoryMessage = { id: string; text?: string; from: string; to: string; status: string }
+
+/** The product's own verbs beside those of any gateway; calls carry the owner's key. */
+export interface Wabun extends Gateway {
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+  /** Like `call`; rejects unless the answer is 2xx. */
   api<T = Record<string, unknown>>(
     method: string,
     path: string,
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<T>
-  history(id: string): Promise<{ id: string; text?: string; from: string; to: string; status: string }[]>
-} {
+  /** The whole history of a session, newest first. */
+  history(id: string): Promise<HistoryMessage[]>
+}
+
+/** The product: `bun src/main.ts serve` on a directory of its own. */
+export function wabunGateway(options: WabunOptions): Wabun {
   const dataDir = temporary('data')
   let child: Child | null = null
   const running = (): Child => {
@@ -147,9 +137,9 @@ export function wabunGateway(options: WabunOptions): Gateway & {
         )
       ).messageId,
     async history(id) {
-      const all: { id: string; text?: string; from: string; to: string; status: string }[] = []
+      const all: HistoryMessage[] = []
       for (;;) {
-        const page = await api<{ messages: typeof all; hasMore: boolean }>(
+        const page = await api<{ messages: HistoryMessage[]; hasMore: boolean }>(
           'GET',
           `/api/messages/history/${id}?limit=100&offset=${all.length}`,
         )
@@ -158,6 +148,7 @@ export function wabunGateway(options: WabunOptions): Gateway & {
       }
     },
     api,
+    call,
     async end() {
       await child?.stop()
       rmSync(dataDir, { recursive: true, force: true })

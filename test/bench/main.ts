@@ -1,0 +1,73 @@
+/**
+ * The bench: every figure beside raw Baileys in the same run.
+ *
+ *   bun test/bench/main.ts [sessions|send|inbound|resume|start …] [--sessions N] [--rounds N] [--json]
+ *
+ * The sandbox, the product and the raw gateway are processes of their own; this one drives the load and holds the
+ * webhook receiver. All share the machine. Exits with 0 whatever the verdicts are.
+ */
+import { startSandboxProcess } from '../harness/sandbox-process'
+import { startSink } from '../harness/sink'
+import { asJson, type Row, surroundings, table } from './report'
+import {
+  type BenchWorld,
+  measureInbound,
+  measureResume,
+  measureSend,
+  measureSessions,
+  measureStart,
+} from './runs'
+
+const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
+  start: measureStart,
+  send: measureSend,
+  inbound: measureInbound,
+  resume: measureResume,
+  sessions: measureSessions,
+}
+
+const flag = (name: string, fallback: number): number => {
+  const at = process.argv.indexOf(`--${name}`)
+  const value = at < 0 ? fallback : Number(process.argv[at + 1])
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name} takes a positive number`)
+  return value
+}
+
+const json = process.argv.includes('--json')
+const say = (line: string) => console.error(line)
+const options = { sessions: flag('sessions', 100), rounds: flag('rounds', 5), say }
+const names = process.argv.slice(2).filter((word) => word in RUNS)
+
+const rows: Row[] = []
+const sandbox = await startSandboxProcess()
+const sink = startSink()
+for (const name of names.length > 0 ? names : Object.keys(RUNS)) {
+  say(`— ${name}`)
+  try {
+    rows.push(...((await RUNS[name]?.({ sandbox, sink, options })) ?? []))
+  } catch (error) {
+    say(`${name} failed: ${error instanceof Error ? error.message : String(error)}`)
+    rows.push({
+      name: `${name}: failed, see above`,
+      unit: '',
+      wabun: [],
+      raw: [],
+      goal: 'runs',
+      meets: () => false,
+    })
+  }
+}
+await sink.stop()
+await sandbox.stop()
+
+if (json) console.log(asJson(rows))
+else {
+  console.log(
+    `\n${Object.entries(surroundings())
+      .map(([name, value]) => `${name} ${value}`)
+      .join(' · ')}`,
+  )
+  console.log(`${options.rounds} interleaved rounds, medians, half the spread in per cent\n`)
+  console.log(table(rows))
+}
+process.exit(0)

@@ -1,0 +1,27 @@
+/** A few rounds of the crash rig; `bun test/crash/main.ts --rounds 50` is the long run. */
+import { expect, setDefaultTimeout, test } from 'bun:test'
+import { runRounds, startCrashRig } from './rig'
+
+setDefaultTimeout(120_000)
+const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000)
+
+test(`nothing is lost or doubled over kill -9, inbound and outbound (seed ${seed})`, async () => {
+  const rig = await startCrashRig({ seed, guard: 'on' })
+  try {
+    const inbound = await runRounds(rig, 'inbound', 4)
+    expect(inbound).toMatchObject({ sent: 80, lost: [], doubled: [], strange: [], kills: 4 })
+    const outbound = await runRounds(rig, 'outbound', 3)
+    expect(outbound).toMatchObject({ sent: 36, lost: [], doubled: [], strange: [], kills: 3 })
+  } finally {
+    await rig.stop()
+  }
+})
+
+test(`control: raw Baileys in the same rig loses messages (seed ${seed})`, async () => {
+  const rig = await startCrashRig({ seed, guard: 'off' })
+  try {
+    expect((await runRounds(rig, 'inbound', 3)).lost.length).toBeGreaterThan(0)
+  } finally {
+    await rig.stop()
+  }
+})

@@ -1,0 +1,67 @@
+/** The sandbox in a process of its own (`sandbox-server.ts`): it survives whatever happens to the gateways. */
+import type { StatsSnapshot } from '../../src/sandbox/stats'
+import { type Child, type Endpoint, startChild } from './process'
+
+/** A message as the phone shows it. */
+export type PhoneText = { id: string; from: string; text: string | null }
+
+export type LoginTimes = { connections: number[]; logins: number[] }
+
+/** Client of a sandbox process. Phone numbers are digits. */
+export interface SandboxProcess {
+  readonly child: Child
+  /** The variables that point a server at it. */
+  readonly endpoint: Endpoint
+  addPhone(phoneNumber: string, name?: string): Promise<void>
+  /** Scans a QR code; resolves when the companion is linked. */
+  scan(phoneNumber: string, qr: string): Promise<void>
+  /** Sends a text from a phone; resolves with the message id once the server has taken it. */
+  say(from: string, to: string, text: string): Promise<string>
+  /** What a phone has got from others, decrypted there. */
+  received(phoneNumber: string): Promise<PhoneText[]>
+  /** A fault by its name (contract §9); resolves with its id. */
+  fault(fault: Record<string, unknown>): Promise<string>
+  clearFaults(): Promise<void>
+  stats(): Promise<StatsSnapshot>
+  stop(): Promise<void>
+}
+
+const answerOf = async <T>(response: Response): Promise<T> => {
+  if (!response.ok) throw new Error(`The sandbox answered ${response.status}: ${await response.text()}`)
+  return (await response.json()) as T
+}
+
+/** Starts the process and resolves when it listens. */
+export async function startSandboxProcess(): Promise<SandboxProcess> {
+  const child = await startChild({ name: 'sandbox', args: ['test/harness/sandbox-server.ts'], env: {} })
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
+    answerOf<T>(
+      await fetch(`${child.url}${path}`, {
+        method,
+        ...(body === undefined
+          ? {}
+          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      }),
+    )
+  return {
+    child,
+    endpoint: await call<Endpoint>('GET', '/endpoint'),
+    async addPhone(phoneNumber, name = `Phone ${phoneNumber}`) {
+      await call('POST', '/phones', { phoneNumber, name })
+    },
+    async scan(phoneNumber, qr) {
+      await call('POST', `/phones/${phoneNumber}/scan`, { qr })
+    },
+    say: async (from, to, text) =>
+      (await call<{ messageId: string }>('POST', `/phones/${from}/messages`, { to, text })).messageId,
+    received: (phoneNumber) => call<PhoneText[]>('GET', `/phones/${phoneNumber}/messages`),
+    fault: async (fault) => (await call<{ id: string }>('POST', '/faults', fault)).id,
+    async clearFaults() {
+      await call('DELETE', '/faults')
+    },
+    stats: () => call<StatsSnapshot>('GET', '/stats'),
+    async stop() {
+      await child.stop()
+    },
+  }
+}
