@@ -213,11 +213,7 @@ function closed(
   const { state, settings } = session
   const window = state.status === 'connected' ? 1 : state.window
   const spent =
-    state.status === 'connected' && context.now - state.since >= STABLE_AFTER
-      ? 0
-      : state.status === 'qr_generated'
-        ? 0
-        : state.attempt
+    state.status === 'connected' && context.now - state.since >= STABLE_AFTER ? 0 : (state.attempt ?? 0)
   const ends = () => disconnected(session, why, { at: null, attempt: spent, window }, context)
   const again = (policy: { first: number; cap: number }) => {
     const attempt = spent + 1
@@ -270,7 +266,14 @@ const opened = (
 const qr = (session: Of<'connecting' | 'qr_generated'>, input: On<'qr'>, context: LifeContext): Decision => ({
   session: moved(
     session,
-    { status: 'qr_generated', qr: input.text, expiresAt: input.expiresAt, window: session.state.window },
+    {
+      status: 'qr_generated',
+      qr: input.text,
+      expiresAt: input.expiresAt,
+      window: session.state.window,
+      // Kept, so that a line that breaks under every code comes to an end.
+      attempt: session.state.attempt ?? 0,
+    },
     context,
   ),
   effects: [],

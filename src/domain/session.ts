@@ -21,7 +21,8 @@ export const SessionStatusSchema = Type.Union(SESSION_STATUSES.map((status) => T
 export type SessionState =
   | { status: 'inactive' }
   | { status: 'connecting'; attempt: number; window: number }
-  | { status: 'qr_generated'; qr: string; expiresAt: number; window: number }
+  /** `attempt`: tries spent on the way to this code; absent = none. */
+  | { status: 'qr_generated'; qr: string; expiresAt: number; window: number; attempt?: number }
   | { status: 'connected'; since: number; attempt: number }
   | { status: 'disconnected'; why: Closing; retryAt: number | null; attempt: number; window: number }
 

@@ -37,6 +37,8 @@ export type SendingParts = {
   session: () => Session
   /** The connection when it is through to WhatsApp. */
   connection: () => Connection | null
+  /** The session has been removed. */
+  isGone: () => boolean
   whatsapp: WhatsApp
   messages: Messages
   identities: Identities
@@ -55,8 +57,10 @@ export interface Sending {
   pause(): void
   /** WhatsApp has told of these messages by another way than the answer to our sending. */
   confirmed(ids: readonly MessageId[], at: number): void
-  /** The session is removed: nothing goes out any more. Returns what must be told of the messages that waited. */
-  end(): Fact[]
+  /** What is to be told of the messages that wait, when the session is removed. */
+  unsent(): Fact[]
+  /** The session is removed: whoever waits is told. */
+  end(): void
 }
 
 type Waiter = { message: Message; settle: (outcome: Message | AppError | Error) => void }
@@ -68,7 +72,6 @@ export function createSending(parts: SendingParts): Sending {
   const underway = new Set<MessageId>()
   const waiters = new Map<MessageId, Waiter>()
   const ownFailures = new Map<MessageId, number>()
-  let ended = false
   let cancelResend: (() => void) | null = null
 
   const settle = (id: MessageId, outcome: Message | Error) => {
@@ -85,7 +88,7 @@ export function createSending(parts: SendingParts): Sending {
     error: { code: string; says: string } | null,
   ): Promise<Message> => {
     const at = clock.now()
-    if (!ended) {
+    if (!parts.isGone()) {
       await ledger.commit([
         {
           change: {
@@ -152,7 +155,7 @@ export function createSending(parts: SendingParts): Sending {
 
   /** One turn of a message: resolves when the next of its chat may go. */
   const deliver = async (item: Item): Promise<void> => {
-    const connection = ended ? null : parts.connection()
+    const connection = parts.connection()
     const { id } = item.message
     if (!connection) {
       underway.delete(id)
@@ -196,7 +199,7 @@ export function createSending(parts: SendingParts): Sending {
 
   /** Everything that can be wrong with a request before it is accepted. */
   const admit = (session: Session, input: SendInput): StoredMessage | null => {
-    if (ended) throw fail('SESSION_NOT_FOUND')
+    if (parts.isGone()) throw fail('SESSION_NOT_FOUND')
     const ready = parts.connection() !== null
     if (!ready && !(input.queue && comesBack(session))) throw notConnected(session)
     const waiting = messages.queueLengths([session.id]).get(session.id) ?? 0
@@ -240,7 +243,7 @@ export function createSending(parts: SendingParts): Sending {
       raw,
       ackedAt: null,
     }
-    if (ended) throw fail('SESSION_NOT_FOUND')
+    if (parts.isGone()) throw fail('SESSION_NOT_FOUND')
     underway.add(message.id)
     try {
       await ledger.commit([
@@ -286,7 +289,7 @@ export function createSending(parts: SendingParts): Sending {
       return promise
     },
     resume() {
-      if (ended || !parts.connection()) return
+      if (!parts.connection()) return
       cancelResend?.()
       cancelResend = null
       for (const message of messages.queued(parts.session().id)) {
@@ -320,10 +323,11 @@ export function createSending(parts: SendingParts): Sending {
       }
     },
     end() {
-      ended = true
       cancelResend?.()
       cancelResend = null
       for (const id of [...waiters.keys()]) settle(id, fail('SESSION_NOT_FOUND', { messageId: id }))
+    },
+    unsent() {
       const session = parts.session()
       const error = { code: 'SESSION_NOT_FOUND', says: 'The session was deleted' }
       return messages.queued(session.id).map((message) => ({

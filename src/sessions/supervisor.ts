@@ -1,15 +1,24 @@
 /** All sessions of this process: commands in, WhatsApp connections held, every fact written through the ledger. */
 import type { Ledger } from '../domain/changes'
 import type { SendableContent } from '../domain/content'
-import type { Jid, SessionId, TenantId } from '../domain/ids'
+import { fail } from '../domain/errors'
+import { asSessionId, type Jid, type SessionId, type TenantId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
 import type { Identities, Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
-import type { Session, SessionSettings, Sessions } from '../domain/session'
+import { DEFAULT_SETTINGS, type Session, type SessionSettings, type Sessions } from '../domain/session'
 import type { WhatsApp } from '../domain/whatsapp'
-import type { Clock } from '../lib/clock'
+import { type Clock, isoTime } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
+import { randomHexId } from '../lib/token'
+import { edited } from './edit'
+import { createLiveSession, type LiveSession } from './live-session'
+import { createNumberCache, createNumberCheck } from './number-check'
+import { createNumberHolders } from './one-number'
+import { sessionEvent } from './payload'
+import { waitForCode } from './qr-wait'
+import { createSending } from './sending'
 
 /** What a caller can ask of a session. */
 export type SessionCommand = 'start' | 'stop' | 'restart' | 'clear_auth' | 'logout'
@@ -94,4 +103,183 @@ export interface Supervisor extends Part {
   /** Removes every session of an account. */
   removeTenant(tenantId: TenantId): Promise<void>
   live(): { total: number; connected: number }
+}
+
+/** How long a pairing code waits for its connection to be ready (ms). */
+const PAIRING_WAIT = 20_000
+
+/** Sessions that have left their first attempt behind, whatever came of it. */
+const isSettled = (session: Session) => session.state.status !== 'connecting'
+
+/** Makes the supervisor; `start` reads all sessions and brings back those that were running. */
+export function createSupervisor(parts: SupervisorParts): Supervisor {
+  const { clock, ledger, options } = parts
+  const log = parts.log.with({ part: 'sessions' })
+  const lives = new Map<SessionId, LiveSession>()
+  const holders = createNumberHolders()
+  const cache = createNumberCache(clock)
+  const toldCodes = new Map<SessionId, string>()
+  /** Sessions on their way into storage, so that parallel requests cannot pass the limit together. */
+  const creating = new Map<TenantId, number>()
+  let resumed = false
+  let stopping = false
+
+  const add = (session: Session): LiveSession => {
+    const live = createLiveSession({
+      ...parts,
+      session,
+      holders,
+      log,
+      qrMaxWindows: options.qrMaxWindows,
+      sending: (of) =>
+        createSending({ ...parts, ...of, log, numbers: createNumberCheck(cache), limits: options }),
+    })
+    lives.set(session.id, live)
+    return live
+  }
+
+  const get = (id: SessionId): LiveSession => {
+    const live = lives.get(id)
+    if (!live) throw fail('SESSION_NOT_FOUND')
+    return live
+  }
+
+  /** Resumes one session and waits until its first attempt has come to something. */
+  const resumeOne = async (live: LiveSession): Promise<void> => {
+    const settled = Promise.withResolvers<void>()
+    const leave = live.onChange(() => {
+      if (live.ended || isSettled(live.view())) settled.resolve()
+    })
+    try {
+      await live.command('resume')
+      if (live.ended || isSettled(live.view())) return
+      await settled.promise
+    } catch (error) {
+      log.error('A session could not be resumed', { sessionId: live.view().id, error: String(error) })
+    } finally {
+      leave()
+    }
+  }
+
+  /** As many at a time as the machine can take: each login costs both sides real work. */
+  const resumeAll = async (): Promise<void> => {
+    const queue = [...lives.values()]
+    const worker = async () => {
+      for (let live = queue.shift(); live && !stopping; live = queue.shift()) await resumeOne(live)
+    }
+    await Promise.all(Array.from({ length: Math.max(1, options.resumeConcurrency) }, worker))
+    resumed = true
+  }
+
+  const ofTenant = (tenantId: TenantId) =>
+    [...lives.values()].filter((live) => live.view().tenantId === tenantId)
+
+  const refuseBeyond = (tenantId: TenantId, maxSessions: number | null) => {
+    const present = ofTenant(tenantId).length + (creating.get(tenantId) ?? 0)
+    if (maxSessions === null || present < maxSessions) return
+    throw fail('SESSION_LIMIT_REACHED', { limit: maxSessions, sessions: present })
+  }
+
+  const supervisor: Supervisor = {
+    name: 'sessions',
+    get resumed() {
+      return resumed
+    },
+    start() {
+      // A number that two rows claim belongs to the one that has been connected with it.
+      const rank = (session: Session) => (session.state.status === 'connected' ? 1 : 0)
+      const all = parts.sessions
+        .all()
+        .sort((a, b) => rank(b) - rank(a) || b.connectedMs - a.connectedMs || a.createdAt - b.createdAt)
+      for (const session of all) {
+        holders.note(session)
+        add(session)
+      }
+      void resumeAll().catch((error: unknown) => log.error('Resuming has failed', { error: String(error) }))
+    },
+    async stop() {
+      stopping = true
+      await Promise.all([...lives.values()].map((live) => live.shutDown()))
+    },
+    find: (id) => lives.get(id)?.view() ?? null,
+    async create(tenantId, input, maxSessions) {
+      if (stopping) throw fail('SHUTTING_DOWN')
+      refuseBeyond(tenantId, maxSessions)
+      const settings = { ...DEFAULT_SETTINGS, ...input.settings }
+      if (settings.webhookUrl !== null) options.checkWebhookUrl?.(settings.webhookUrl)
+      const now = clock.now()
+      const session: Session = {
+        id: asSessionId(randomHexId()),
+        tenantId,
+        name: input.name,
+        description: input.description ?? null,
+        settings,
+        state: { status: 'inactive' },
+        credentials: 'none',
+        me: null,
+        clientVersion: null,
+        lastDisconnect: null,
+        createdAt: now,
+        updatedAt: now,
+        lastActivity: null,
+        firstStartedAt: null,
+        connectedMs: 0,
+      }
+      creating.set(tenantId, (creating.get(tenantId) ?? 0) + 1)
+      try {
+        await ledger.commit([
+          {
+            change: { kind: 'session_created', session },
+            events: [sessionEvent(session, 'session.created')],
+          },
+        ])
+        return add(session).view()
+      } finally {
+        creating.set(tenantId, (creating.get(tenantId) ?? 1) - 1)
+      }
+    },
+    async command(id, command) {
+      return get(id).command(command)
+    },
+    async update(id, input) {
+      const live = get(id)
+      const url = input.settings?.webhookUrl
+      if (url !== undefined && url !== null) options.checkWebhookUrl?.(url)
+      return live.edit((session) => edited(session, input, clock.now()))
+    },
+    async remove(id) {
+      const live = get(id)
+      await live.remove()
+      lives.delete(id)
+      toldCodes.delete(id)
+    },
+    async waitForQr(id, waitMs, signal) {
+      return waitForCode(get(id), clock, waitMs, signal)
+    },
+    async pairingCode(id, phoneNumber) {
+      const live = get(id)
+      await waitForCode(live, clock, PAIRING_WAIT)
+      const connection = live.connection()
+      if (!connection) throw fail('QR_NOT_READY')
+      const issued = await connection.pairingCode(phoneNumber)
+      if (toldCodes.get(id) !== issued.code) {
+        toldCodes.set(id, issued.code)
+        const fields = { code: issued.code, expiresAt: isoTime(issued.expiresAt) }
+        parts.journal.tell(sessionEvent(live.view(), 'session.pairing_code', fields))
+      }
+      return issued
+    },
+    async send(id, input) {
+      return get(id).sending.send(input)
+    },
+    async removeTenant(tenantId) {
+      await Promise.all(ofTenant(tenantId).map((live) => supervisor.remove(live.view().id)))
+    },
+    live() {
+      let connected = 0
+      for (const live of lives.values()) if (live.view().state.status === 'connected') connected += 1
+      return { total: lives.size, connected }
+    },
+  }
+  return supervisor
 }
