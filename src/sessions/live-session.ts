@@ -19,21 +19,16 @@ import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { createMailbox, MailboxClosed } from '../lib/mailbox'
+import { createIntake } from './intake'
 import { CONNECT_DEADLINE, createLine } from './line'
 import { comesBack } from './not-connected'
 import type { NumberHolders } from './one-number'
 import { sessionEvent } from './payload'
 import { qrDataUrl } from './qr-image'
-import { factsOf, type LifeReport, momentaryEvent } from './recorder'
+import type { LifeReport } from './recorder'
 import type { Sending } from './sending'
 import type { SessionCommand } from './supervisor'
 
-/** Facts of one commit. */
-const BATCH = 500
-/** Activity is written along with other facts, at most this often (ms) … */
-const ACTIVITY_WITH_FACTS = 5_000
-/** … and by itself, when nothing but signs of life arrive, this often (ms). */
-const ACTIVITY_ALONE = 30_000
 /** Pause before a due retry that could not be committed is tried again (ms). */
 const STORAGE_PAUSE = 5_000
 
@@ -77,11 +72,6 @@ export interface LiveSession {
   onChange(listener: () => void): () => void
 }
 
-type Waiting = { generation: number; report: Report }
-
-const isLife = (report: Report): report is LifeReport =>
-  report.kind === 'qr' || report.kind === 'paired' || report.kind === 'opened' || report.kind === 'closed'
-
 /** Reports that show that a slow login makes progress. */
 const PROGRESS = new Set<Report['kind']>(['messages', 'handled', 'history'])
 
@@ -104,9 +94,6 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   const mailbox = createMailbox()
   const listeners = new Set<() => void>()
   let session = parts.session
-  let lastActivity = session.lastActivity
-  let activityWritten = Number.NEGATIVE_INFINITY
-  let pending: Waiting[] = []
   let draining = false
   let phase: 'live' | 'stopping' | 'gone' = 'live'
   /** Set by pairing: the next opening is the handover that WhatsApp asks for. */
@@ -134,6 +121,18 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       ),
   })
 
+  const intake = createIntake({
+    session: () => session,
+    messages: parts.messages,
+    clock,
+    log,
+    commit: (facts) => commit(facts),
+    tell: (event) => journal.tell(event),
+    onLife: (generation, report) => live(generation, report),
+    onAcknowledged: (ids) => sending.confirmed(ids, clock.now()),
+    onFailure: (error) => storageFailed(error),
+  })
+
   const sending = parts.sending({
     session: () => session,
     isGone: () => phase === 'gone',
@@ -141,7 +140,10 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   })
 
   const context = () => ({ now: clock.now(), random: parts.random, qrMaxWindows: parts.qrMaxWindows })
-  const view = (): Session => (lastActivity === session.lastActivity ? session : { ...session, lastActivity })
+  const view = (): Session => {
+    const lastActivity = intake.lastActivity()
+    return lastActivity === session.lastActivity ? session : { ...session, lastActivity }
+  }
 
   /** Posts work that nobody waits for. */
   const post = (task: () => Promise<void>) => {
@@ -158,7 +160,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   }
 
   const changed = (next: Session, events: readonly NewEvent[]): Fact => ({
-    change: { kind: 'session_changed', session: { ...next, lastActivity } },
+    change: { kind: 'session_changed', session: { ...next, lastActivity: intake.lastActivity() } },
     events,
   })
 
@@ -167,7 +169,6 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     const { status } = session.state
     const left = status !== next.state.status
     session = next
-    if (next.lastActivity !== null) lastActivity = Math.max(lastActivity ?? 0, next.lastActivity)
     holders.note(next)
     if (left) {
       cancelRetry()
@@ -226,7 +227,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
 
   const closeLine = async () => {
     await line.close()
-    await record()
+    await intake.record()
   }
 
   const wipe = async () => {
@@ -266,7 +267,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     } catch (error) {
       log.warn('The device could not be unlinked', { error: String(error) })
     }
-    await record()
+    await intake.record()
   }
 
   const isStorageTrouble = (error: unknown) =>
@@ -279,7 +280,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     const outcome = decide(session, { on: 'closed', why: { reason, code: null, detail } }, context())
     if (typeof outcome === 'string') {
       await line.close()
-      pending = []
+      intake.drop()
       return
     }
     await carryOut(outcome)
@@ -303,7 +304,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
    */
   const storageFailed = async (error: unknown) => {
     log.error('Reports could not be stored; the connection is closed', { error: String(error) })
-    pending = []
+    intake.drop()
     if (!isStorageTrouble(error)) log.error('The storage has failed in an unknown way')
     if (phase === 'live') await endBy(line.generation, 'storage_failed', 'The storage does not accept writes')
   }
@@ -338,7 +339,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     }
   }
 
-  const live = async ({ generation, report }: { generation: number; report: LifeReport }) => {
+  const live = async (generation: number, report: LifeReport): Promise<void> => {
     if (generation !== line.generation || phase !== 'live') {
       log.debug('A late report was dropped', { kind: report.kind })
       return
@@ -367,77 +368,16 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     if (report.kind === 'opened' && outcome.session.state.status === 'connected') sending.resume()
   }
 
-  const activityFact = (spacing: number): Fact[] => {
-    if (lastActivity === null || clock.monotonic() - activityWritten < spacing) return []
-    activityWritten = clock.monotonic()
-    return [{ change: { kind: 'session_active', sessionId: session.id, at: lastActivity }, events: [] }]
-  }
-
-  const factsOfOne = (report: Report): Fact[] => {
-    if (isLife(report) || report.kind === 'alive') return []
-    if (report.kind === 'presence') {
-      journal.tell(momentaryEvent(report, session))
-      return []
-    }
-    try {
-      return factsOf(report, { session, stored: (id) => parts.messages.get(session.id, id) })
-    } catch (error) {
-      // Its stanza stays in the inbox; the session goes on with what it understands.
-      log.error('A report could not be read', { kind: report.kind, error: String(error) })
-      return []
-    }
-  }
-
-  const confirm = (reports: readonly Report[]) => {
-    for (const report of reports) {
-      if (report.kind !== 'statuses') continue
-      const acknowledged = report.statuses.filter(({ status }) => status !== 'failed' && status !== 'queued')
-      sending.confirmed(
-        acknowledged.map(({ messageId }) => messageId),
-        clock.now(),
-      )
-    }
-  }
-
-  /** Writes what has come, many reports in one commit, life reports each by itself and in their place. */
-  const record = async () => {
-    try {
-      while (pending.length > 0 && phase !== 'gone') {
-        const taken: Report[] = []
-        const facts: Fact[] = []
-        while (pending[0] && !isLife(pending[0].report) && facts.length < BATCH) {
-          const { report } = pending[0]
-          taken.push(report)
-          facts.push(...factsOfOne(report))
-          pending.shift()
-        }
-        const active = activityFact(facts.length > 0 ? ACTIVITY_WITH_FACTS : ACTIVITY_ALONE)
-        if (facts.length + active.length > 0) await commit([...facts, ...active])
-        confirm(taken)
-        const next = pending[0]
-        if (!next || !isLife(next.report)) continue
-        pending.shift()
-        await live({ generation: next.generation, report: next.report })
-      }
-    } catch (error) {
-      await storageFailed(error)
-    }
-  }
-
   const take = (generation: number, report: Report) => {
     if (phase === 'gone') return
-    if (!isLife(report)) {
-      const at = report.kind === 'alive' ? report.at : clock.now()
-      lastActivity = Math.max(lastActivity ?? 0, at)
-    }
     if (PROGRESS.has(report.kind) && generation === line.generation && session.state.status === 'connecting')
       line.expect(CONNECT_DEADLINE)
-    pending.push({ generation, report })
+    intake.put(generation, report)
     if (draining) return
     draining = true
     post(async () => {
       draining = false
-      await record()
+      await intake.record()
     })
   }
 
@@ -495,7 +435,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         if (session.credentials === 'linked') await unlink()
         await closeLine()
         phase = 'gone'
-        pending = []
+        intake.drop()
         try {
           await commit([
             ...sending.unsent(),
@@ -526,11 +466,12 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       for (const listener of [...listeners]) listener()
       post(async () => {
         await line.close()
-        await record()
-        if (session.state.status !== 'connected' || lastActivity === null) return
-        lastActivity = clock.now()
-        activityWritten = Number.NEGATIVE_INFINITY
-        await commit(activityFact(0))
+        await intake.record()
+        // The time up to now was time connected.
+        if (session.state.status !== 'connected') return
+        await commit([
+          { change: { kind: 'session_active', sessionId: session.id, at: clock.now() }, events: [] },
+        ])
       })
       await mailbox.close()
     },

@@ -1,0 +1,142 @@
+/**
+ * What a connection reports, from arrival to disk: reports that wait are taken together and committed at once; those that
+ * move the session's life are handed on one by one, in their place.
+ */
+import type { Fact } from '../domain/changes'
+import type { NewEvent } from '../domain/events'
+import type { MessageId } from '../domain/ids'
+import type { Messages } from '../domain/message'
+import type { Session } from '../domain/session'
+import type { Report } from '../domain/whatsapp'
+import type { Clock } from '../lib/clock'
+import type { Log } from '../lib/log'
+import { factsOf, type LifeReport, momentaryEvent } from './recorder'
+
+/** Facts of one commit. */
+const BATCH = 500
+/** Activity is written along with other facts, at most this often (ms) … */
+const ACTIVITY_WITH_FACTS = 5_000
+/** … and by itself, when nothing but signs of life arrive, this often (ms). */
+const ACTIVITY_ALONE = 30_000
+
+export type IntakeParts = {
+  session: () => Session
+  messages: Messages
+  clock: Clock
+  log: Log
+  commit: (facts: readonly Fact[]) => Promise<void>
+  tell: (event: NewEvent) => void
+  /** Acts on a report about the session's life; may reject with the storage's failure. */
+  onLife: (generation: number, report: LifeReport) => Promise<void>
+  /** WhatsApp has acknowledged these own messages, by whatever way it came. */
+  onAcknowledged: (ids: readonly MessageId[]) => void
+  /** What came could not be stored, and is out of memory now. */
+  onFailure: (error: unknown) => Promise<void>
+}
+
+export interface Intake {
+  /** The last traffic of any kind (ms), newer than what is on disk. */
+  lastActivity(): number | null
+  put(generation: number, report: Report): void
+  /** Writes all that waits; never rejects. */
+  record(): Promise<void>
+  /** Forgets what waits. */
+  drop(): void
+  /** The activity to write, when the last writing is at least `spacing` ms ago. */
+  activity(spacing: number): Fact[]
+}
+
+export const isLife = (report: Report): report is LifeReport =>
+  report.kind === 'qr' || report.kind === 'paired' || report.kind === 'opened' || report.kind === 'closed'
+
+export function createIntake(parts: IntakeParts): Intake {
+  const { clock, log } = parts
+  let pending: { generation: number; report: Report }[] = []
+  let lastActivity = parts.session().lastActivity
+  let activityWritten = Number.NEGATIVE_INFINITY
+
+  const newest = (): number | null => {
+    const stored = parts.session().lastActivity
+    return lastActivity === null ? stored : Math.max(lastActivity, stored ?? 0)
+  }
+
+  const factsOfOne = (report: Report): Fact[] => {
+    if (isLife(report) || report.kind === 'alive') return []
+    if (report.kind === 'presence') {
+      parts.tell(momentaryEvent(report, parts.session()))
+      return []
+    }
+    try {
+      const session = parts.session()
+      return factsOf(report, { session, stored: (id) => parts.messages.get(session.id, id) })
+    } catch (error) {
+      // Its stanza stays in the inbox; the session goes on with what it understands.
+      log.error('A report could not be read', { kind: report.kind, error: String(error) })
+      return []
+    }
+  }
+
+  const tellAcknowledged = (reports: readonly Report[]) => {
+    const ids = reports.flatMap((report) =>
+      report.kind === 'statuses'
+        ? report.statuses
+            .filter(({ status }) => status !== 'failed' && status !== 'queued')
+            .map(({ messageId }) => messageId)
+        : [],
+    )
+    if (ids.length > 0) parts.onAcknowledged(ids)
+  }
+
+  /** The data reports at the head of what waits, as many as one commit takes. */
+  const takeData = (): { reports: Report[]; facts: Fact[] } => {
+    const reports: Report[] = []
+    const facts: Fact[] = []
+    let count = 0
+    for (const { report } of pending) {
+      if (isLife(report) || facts.length >= BATCH) break
+      count += 1
+      reports.push(report)
+      facts.push(...factsOfOne(report))
+    }
+    pending = pending.slice(count)
+    return { reports, facts }
+  }
+
+  const intake: Intake = {
+    lastActivity: newest,
+    put(generation, report) {
+      if (!isLife(report)) {
+        const at = report.kind === 'alive' ? report.at : clock.now()
+        lastActivity = Math.max(lastActivity ?? 0, at)
+      }
+      pending.push({ generation, report })
+    },
+    async record() {
+      try {
+        while (pending.length > 0) {
+          const { reports, facts } = takeData()
+          const active = intake.activity(facts.length > 0 ? ACTIVITY_WITH_FACTS : ACTIVITY_ALONE)
+          if (facts.length + active.length > 0) await parts.commit([...facts, ...active])
+          tellAcknowledged(reports)
+          const next = pending[0]
+          if (!next || !isLife(next.report)) continue
+          pending = pending.slice(1)
+          await parts.onLife(next.generation, next.report)
+        }
+      } catch (error) {
+        pending = []
+        await parts.onFailure(error)
+      }
+    },
+    drop() {
+      pending = []
+    },
+    activity(spacing) {
+      const at = newest()
+      if (at === null || clock.monotonic() - activityWritten < spacing) return []
+      activityWritten = clock.monotonic()
+      return [{ change: { kind: 'session_active', sessionId: parts.session().id, at }, events: [] }]
+    },
+  }
+  return intake
+}
