@@ -81,23 +81,23 @@ export const EventEnvelope = Type.Object(
 export type EventEnvelope = Static<typeof EventEnvelope>
 
 /** Short names that older clients know. */
-const ALIASES: Record<string, readonly string[]> = {
-  message: ['message.*'],
-  status: ['session.*'],
-  qr: ['session.qr_generated'],
-  ready: ['session.connected'],
-  disconnected: ['session.disconnected'],
-}
+const ALIASES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['message', ['message.*']],
+  ['status', ['session.*']],
+  ['qr', ['session.qr_generated']],
+  ['ready', ['session.connected']],
+  ['disconnected', ['session.disconnected']],
+])
 
 /** True for `*`, a catalogue name, `prefix.*` with at least one name behind it, and the aliases. */
 export function isEventPattern(pattern: string): boolean {
-  if (pattern === '*' || pattern in ALIASES || pattern in CATALOGUE) return true
+  if (pattern === '*' || ALIASES.has(pattern) || Object.hasOwn(CATALOGUE, pattern)) return true
   return pattern.endsWith('.*') && EVENT_NAMES.some((name) => name.startsWith(pattern.slice(0, -1)))
 }
 
 /** Makes a test for names out of patterns; an empty list admits everything. */
 export function eventFilter(patterns: readonly string[]): (name: string) => boolean {
-  const all = patterns.flatMap((pattern) => ALIASES[pattern] ?? [pattern])
+  const all = patterns.flatMap((pattern) => ALIASES.get(pattern) ?? [pattern])
   if (all.length === 0 || all.includes('*')) return () => true
   const names = new Set(all.filter((pattern) => !pattern.endsWith('.*')))
   const prefixes = all.filter((pattern) => pattern.endsWith('.*')).map((pattern) => pattern.slice(0, -1))
