@@ -5,7 +5,7 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
 test('retries follow the documented table, with a fifth of jitter either way', () => {
-  expect([...RETRY_WAITS]).toEqual([
+  expect<number[]>([...RETRY_WAITS]).toEqual([
     30_000,
     5 * MINUTE,
     30 * MINUTE,
@@ -14,7 +14,7 @@ test('retries follow the documented table, with a fifth of jitter either way', (
     12 * HOUR,
     24 * HOUR,
   ])
-  RETRY_WAITS.forEach((wait, index) => {
+  RETRY_WAITS.forEach((wait: number, index: number) => {
     expect(nextAttemptAt(index + 1, 1_000, null, () => 0.5)).toBe(1_000 + wait)
     expect(nextAttemptAt(index + 1, 0, null, () => 0)).toBe(Math.round(wait * 0.8))
     expect(nextAttemptAt(index + 1, 0, null, () => 1)).toBe(Math.round(wait * 1.2))
