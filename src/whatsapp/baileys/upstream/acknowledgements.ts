@@ -34,6 +34,8 @@ export interface Acknowledgements {
   expect(messageId: string): Promise<Acknowledgement>
   /** Starts the countdown once the frame is written. */
   written(messageId: string): void
+  /** Nothing was written under this id; whoever waits for it is not told anything. */
+  forget(messageId: string): void
   /** Takes an `<ack>`; false when nobody waited for it. */
   arrived(ack: BinaryNode): boolean
   /** Nothing will come any more. */
@@ -80,6 +82,9 @@ export function createAcknowledgements(clock: Clock, timeoutMs: number = ACK_TIM
           ),
         )
       }
+    },
+    forget(messageId) {
+      settle(messageId, () => undefined)
     },
     arrived(ack) {
       const { id, error } = ack.attrs

@@ -1,0 +1,99 @@
+/**
+ * A session's vault as Baileys' authentication state: every key type, one commit per `set`, credentials always whole.
+ *
+ * A vault that refuses a write ends the socket: Baileys must not go on with a ratchet that is not on disk.
+ */
+import {
+  type AuthenticationCreds,
+  initAuthCreds,
+  proto,
+  type SignalDataSet,
+  type SignalDataTypeMap,
+  type SignalKeyStore,
+} from '@whiskeysockets/baileys'
+import { CREDS, type SessionVault, type VaultWrite } from '../../domain/ownership'
+import { decodeValue, encodeValue } from './key-codec'
+import type { PendingCommits } from './upstream/commit-before-wire'
+import { pruneSenderKey, pruneSession } from './upstream/growth'
+
+export interface AuthState {
+  /** The live object; Baileys merges updates into it. */
+  readonly creds: AuthenticationCreds
+  readonly keys: SignalKeyStore
+  /** Puts the credentials as they are now on disk. */
+  saveCreds(): Promise<void>
+  /** Writes beside Baileys' own, under the same rules. */
+  commit(writes: readonly VaultWrite[]): Promise<void>
+  readonly commits: PendingCommits
+}
+
+/** Opens the state; `onFailure` hears the first write that failed, after which every further one fails too. */
+export function openAuthState(vault: SessionVault, onFailure: (error: unknown) => void): AuthState {
+  const stored = vault.get(CREDS.type, [CREDS.id]).get(CREDS.id)
+  const creds = stored ? readCreds(stored) : initAuthCreds()
+
+  let waiting = 0
+  let failed = false
+  let last: Promise<unknown> = Promise.resolve()
+
+  async function commit(writes: readonly VaultWrite[]): Promise<void> {
+    const done = vault.commit(writes)
+    waiting += 1
+    last = Promise.all([last, done])
+    last.catch(() => undefined)
+    try {
+      await done
+    } catch (error) {
+      if (!failed) onFailure(error)
+      failed = true
+      throw error
+    } finally {
+      waiting -= 1
+    }
+  }
+
+  const keys: SignalKeyStore = {
+    get<T extends keyof SignalDataTypeMap>(type: T, ids: string[]) {
+      const found: { [id: string]: SignalDataTypeMap[T] } = {}
+      for (const [id, bytes] of vault.get(type, ids)) found[id] = decodeValue(bytes) as SignalDataTypeMap[T]
+      return found
+    },
+    set: (data: SignalDataSet) => commit(writesOf(data)),
+  }
+
+  return {
+    creds,
+    keys,
+    commit,
+    saveCreds: () => commit([{ ...CREDS, value: encodeValue(CREDS.type, creds) }]),
+    commits: {
+      get waiting() {
+        return waiting > 0 || failed
+      },
+      settled: async () => {
+        await last
+      },
+    },
+  }
+}
+
+function writesOf(data: SignalDataSet): VaultWrite[] {
+  return Object.entries(data).flatMap(([type, rows]) =>
+    Object.entries(rows ?? {}).map(([id, value]): VaultWrite => {
+      const isGone = value === null || value === undefined
+      return { type, id, value: isGone ? null : encodeValue(type, pruned(type, value)) }
+    }),
+  )
+}
+
+function pruned(type: string, value: unknown): unknown {
+  if (type === 'session') return pruneSession(value)
+  return type === 'sender-key' && value instanceof Uint8Array ? pruneSenderKey(value) : value
+}
+
+function readCreds(bytes: Uint8Array): AuthenticationCreds {
+  const creds = decodeValue(bytes) as AuthenticationCreds
+  // A protobuf object becomes base64 text in JSON; Baileys signs and compares bytes.
+  if (creds.account) creds.account = proto.ADVSignedDeviceIdentity.fromObject(creds.account)
+  return creds
+}

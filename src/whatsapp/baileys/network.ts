@@ -1,0 +1,180 @@
+/**
+ * WhatsApp as the rest of the product sees it: opens sockets to the configured endpoint, with the process-wide repairs
+ * in place. `open` never throws; trouble arrives as a report.
+ */
+import {
+  Browsers,
+  generateMessageIDV2,
+  type WABrowserDescription,
+  type WAVersion,
+} from '@whiskeysockets/baileys'
+import { fail } from '../../domain/errors'
+import { asMessageId } from '../../domain/ids'
+import type { Connection, OpenRequest, Report, WhatsApp } from '../../domain/whatsapp'
+import { SendUnconfirmed } from '../../domain/whatsapp'
+import type { Clock } from '../../lib/clock'
+import type { Log } from '../../lib/log'
+import { cacheOf, createCache } from './caches'
+import { guardMediaFetch } from './media-fetch'
+import { openSocket } from './socket'
+import { type Endpoint, isWhatsAppItself, trust } from './trust'
+import { ACK_TIMEOUT_MS } from './upstream/acknowledgements'
+import { createClientVersion, type VersionStore } from './upstream/client-version'
+import { quietLibsignal } from './upstream/quiet-libsignal'
+import { repairSignatures } from './upstream/signatures'
+import { surviveRejections } from './upstream/unhandled-rejections'
+import { WATCH, type WatchTimes } from './watchdog'
+import { writeContent } from './write-content'
+
+export type NetworkOptions = {
+  endpoint: Endpoint
+  clock: Clock
+  log: Log
+  /** `WA_VERSION`. */
+  version?: WAVersion | null
+  versions?: VersionStore
+  /** What a phone lists this device as: system, browser, version. It must stay the same for a linked device. */
+  browser?: WABrowserDescription
+  /** Off: signatures are checked by the slow JavaScript curve. */
+  nativeSignatures?: boolean
+  watch?: WatchTimes
+  ackTimeoutMs?: number
+  /** Only for tests. */
+  qrTimeoutMs?: number
+}
+
+export interface Network extends WhatsApp {
+  /** Figures for the operator. */
+  readonly repairs: {
+    signatures: 'native' | 'javascript'
+    rejectionsSurvived: number
+    keyLinesDropped: number
+  }
+  /** Takes the process-wide repairs away. Close all connections first. */
+  stop(): void
+}
+
+const HOUR = 60 * 60_000
+
+/** Puts the process-wide repairs in place and trusts the endpoint's root; one network per process. */
+export function createNetwork(options: NetworkOptions): Network {
+  const { endpoint, clock } = options
+  const log = options.log.with({ part: 'whatsapp' })
+  const live = isWhatsAppItself(endpoint)
+  const distrust = trust(endpoint, log)
+  const signatures = repairSignatures({
+    native: options.nativeSignatures ?? true,
+    checkDates: live,
+    now: clock.now,
+  })
+  if (signatures.mode === 'javascript')
+    log.warn('Signatures are made and checked by the slow JavaScript curve')
+  const quiet = quietLibsignal()
+  const rejections = surviveRejections(log)
+  const unguard = guardMediaFetch(endpoint)
+  const versions = createClientVersion({
+    override: options.version ?? null,
+    ...(options.versions ? { store: options.versions } : {}),
+    ...(live ? { fetch: (url, init) => fetch(url, init) } : {}),
+  })
+  const retries = createCache({ clock, max: 50_000, ttlMs: HOUR })
+  const placeholders = createCache({ clock, max: 10_000, ttlMs: HOUR })
+
+  function open(request: OpenRequest, report: (report: Report) => void): Connection {
+    let refreshed = false
+    let closing = false
+    let connection = connect()
+
+    function connect(): Connection {
+      const version = versions.current()
+      const hear = (what: Report) => {
+        if (what.kind === 'opened') versions.succeeded(version)
+        if (what.kind === 'closed' && what.why.reason === 'client_outdated' && !refreshed && !closing) {
+          refreshed = true
+          void versions.refused(version).then((another) => {
+            if (!another || closing) report(what)
+            else {
+              log.warn('WhatsApp refuses this client version; trying another', { version: version.join('.') })
+              connection = connect()
+            }
+          })
+          return
+        }
+        report(what)
+      }
+      try {
+        return openSocket({
+          request,
+          report: hear,
+          endpoint,
+          version,
+          browser: options.browser ?? Browsers.macOS('Chrome'),
+          caches: {
+            retries: cacheOf(retries, request.sessionId),
+            placeholders: cacheOf(placeholders, request.sessionId),
+          },
+          watch: options.watch ?? WATCH,
+          ackTimeoutMs: options.ackTimeoutMs ?? ACK_TIMEOUT_MS,
+          clock,
+          log,
+          ...(options.qrTimeoutMs === undefined ? {} : { qrTimeoutMs: options.qrTimeoutMs }),
+        })
+      } catch (error) {
+        log.error('A connection could not be opened', {
+          error: error instanceof Error ? error.message : String(error),
+        })
+        // The caller does not have the connection yet; it hears of its end afterwards.
+        queueMicrotask(() =>
+          report({
+            kind: 'closed',
+            why: { reason: 'storage_failed', code: null, detail: 'The key store cannot be read' },
+          }),
+        )
+        return NO_CONNECTION
+      }
+    }
+
+    return {
+      send: (message) => connection.send(message),
+      pairingCode: (phoneNumber) => connection.pairingCode(phoneNumber),
+      lookUp: (phoneNumbers) => connection.lookUp(phoneNumbers),
+      close() {
+        closing = true
+        return connection.close()
+      },
+      logout() {
+        closing = true
+        return connection.logout()
+      },
+    }
+  }
+
+  return {
+    open,
+    newMessageId: () => asMessageId(generateMessageIDV2()),
+    encode: writeContent,
+    get repairs() {
+      return {
+        signatures: signatures.mode,
+        rejectionsSurvived: rejections.survived,
+        keyLinesDropped: quiet.dropped,
+      }
+    },
+    stop() {
+      unguard()
+      rejections.undo()
+      quiet.undo()
+      signatures.undo()
+      distrust()
+    },
+  }
+}
+
+/** Stands for a socket that could not be made. */
+const NO_CONNECTION: Connection = {
+  send: () => Promise.reject(new SendUnconfirmed('There is no connection')),
+  pairingCode: () => Promise.reject(fail('SESSION_NOT_CONNECTED')),
+  lookUp: () => Promise.reject(fail('SESSION_NOT_CONNECTED')),
+  close: () => Promise.resolve(),
+  logout: () => Promise.resolve(),
+}

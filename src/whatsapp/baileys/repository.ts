@@ -1,0 +1,86 @@
+/**
+ * Baileys' Signal operations with two additions: what was decrypted is kept in the commit that advances the ratchet, and
+ * a ciphertext that comes again is answered from there (quality notes F2, F4).
+ *
+ * Without it a message whose receipt did not reach WhatsApp is delivered again, cannot be decrypted a second time, and
+ * Baileys refuses it without a word to anybody.
+ */
+import { createHash } from 'node:crypto'
+import {
+  DEFAULT_CONNECTION_CONFIG,
+  jidNormalizedUser,
+  type SignalKeyStoreWithTransaction,
+  type SignalRepositoryWithLIDStore,
+  type SocketConfig,
+} from '@whiskeysockets/baileys'
+import { outsideTransactions } from './upstream/commit-before-wire'
+
+/** The key type under which decrypted bytes wait until their message is stored. */
+export const PLAINTEXT = 'plaintext'
+
+/** Decrypted bytes and whose they are. */
+export type Plaintext = { author: string; plaintext: Uint8Array }
+
+/** Which plaintexts are on disk, so that the store is only asked when it has the answer. */
+export interface PlaintextIndex {
+  has(id: string): boolean
+  /** Just decrypted and about to be committed. */
+  add(id: string): void
+}
+
+type PlaintextStore = {
+  get(type: string, ids: string[]): Promise<Record<string, Plaintext>> | Record<string, Plaintext>
+  set(data: Record<string, Record<string, Plaintext>>): Promise<void> | void
+  transaction<T>(work: () => Promise<T>, key: string): Promise<T>
+}
+
+/** The option `makeSignalRepository`. */
+export function signalRepositoryWith(index: PlaintextIndex): SocketConfig['makeSignalRepository'] {
+  return (auth, logger, pnToLid) => {
+    const inner = DEFAULT_CONNECTION_CONFIG.makeSignalRepository(auth, logger, pnToLid)
+    // Baileys' store takes any type name; its own types only list those that it uses itself.
+    const keys = auth.keys as SignalKeyStoreWithTransaction as unknown as PlaintextStore
+
+    const once = (
+      author: string,
+      ciphertext: Uint8Array,
+      mutex: string,
+      decrypt: () => Promise<Uint8Array>,
+    ) => {
+      const id = createHash('sha256').update(ciphertext).digest('base64url')
+      return keys.transaction(async () => {
+        const known = index.has(id) ? (await keys.get(PLAINTEXT, [id]))[id] : undefined
+        if (known && (await isSamePerson(inner, known.author, author))) {
+          index.add(id)
+          return known.plaintext
+        }
+        const plaintext = await decrypt()
+        await keys.set({ [PLAINTEXT]: { [id]: { author, plaintext } } })
+        index.add(id)
+        return plaintext
+      }, mutex)
+    }
+
+    return {
+      ...outsideTransactions(inner),
+      decryptMessage: (options) =>
+        once(options.jid, options.ciphertext, options.jid, () => inner.decryptMessage(options)),
+      decryptGroupMessage: (options) =>
+        once(options.authorJid, options.msg, options.group, () => inner.decryptGroupMessage(options)),
+    }
+  }
+}
+
+/** The first message of a stranger is decrypted under the phone address, its repetition under the LID learnt from it. */
+async function isSamePerson(
+  repository: SignalRepositoryWithLIDStore,
+  a: string,
+  b: string,
+): Promise<boolean> {
+  const names = async (jid: string) => {
+    const phone = jid.endsWith('@lid') ? await repository.lidMapping.getPNForLID(jid) : null
+    return [jid, phone].filter((name) => name !== null).map(jidNormalizedUser)
+  }
+  const [ofA, ofB] = await Promise.all([names(a), names(b)])
+  return ofA.some((name) => ofB.includes(name))
+}
