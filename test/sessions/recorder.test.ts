@@ -1,0 +1,273 @@
+import { expect, test } from 'bun:test'
+import { asJid, asMessageId, asSessionId, asTenantId } from '../../src/domain/ids'
+import type { StoredMessage } from '../../src/domain/message'
+import { DEFAULT_SETTINGS, type Session } from '../../src/domain/session'
+import type { IncomingMessage } from '../../src/domain/whatsapp'
+import { type DataReport, factsOf, momentaryEvent } from '../../src/sessions/recorder'
+
+const AT = Date.UTC(2026, 0, 2, 3, 4, 5)
+const LID = asJid('112233445566@lid')
+const session: Session = {
+  id: asSessionId('a'.repeat(32)),
+  tenantId: asTenantId('tenant'),
+  name: 'Support',
+  description: null,
+  settings: DEFAULT_SETTINGS,
+  state: { status: 'connected', since: AT, attempt: 0 },
+  credentials: 'linked',
+  me: { phoneNumber: '49301111111', lid: '999@lid', name: null, platform: null },
+  clientVersion: null,
+  lastDisconnect: null,
+  createdAt: AT,
+  updatedAt: AT,
+  lastActivity: AT,
+  firstStartedAt: AT,
+  connectedMs: 0,
+}
+
+const incoming = (also: Partial<IncomingMessage> = {}): IncomingMessage => ({
+  id: asMessageId('3EB0AA'),
+  chat: LID,
+  chatParty: { lid: LID, phoneNumber: '49302222222' },
+  fromMe: false,
+  sender: { lid: LID, phoneNumber: '49302222222' },
+  senderName: 'Ada',
+  content: { type: 'text', text: 'hello' },
+  mentions: [],
+  quoted: null,
+  timestamp: AT,
+  offline: false,
+  raw: new Uint8Array([1]),
+  inboxId: 7,
+  status: 'received',
+  ...also,
+})
+
+const record = (report: DataReport, stored: StoredMessage | null = null, of = session) =>
+  factsOf(report, { session: of, stored: () => stored })
+const recordOne = (report: DataReport, stored: StoredMessage | null = null) => {
+  const [fact, ...more] = record(report, stored)
+  expect(more).toEqual([])
+  if (!fact) throw new Error('expected a fact')
+  const [event] = fact.events
+  return { change: fact.change, event }
+}
+const received = (also: Partial<IncomingMessage> = {}) =>
+  recordOne({ kind: 'messages', messages: [incoming(also)] })
+
+test('a message of somebody else: the row, its stanza, and the fields of the contract', () => {
+  const { change, event } = received()
+  expect(change).toMatchObject({
+    kind: 'message',
+    inboxId: 7,
+    keepContent: true,
+    message: { id: '3EB0AA', chat: LID, status: 'received', fromMe: false, viaApi: false, ackedAt: null },
+  })
+  expect(event).toEqual({
+    name: 'message.received',
+    tenantId: session.tenantId,
+    sessionId: session.id,
+    fields: {
+      messageId: asMessageId('3EB0AA'),
+      from: '49302222222',
+      to: 'me',
+      chat: '49302222222',
+      type: 'text',
+      text: 'hello',
+      contact: { name: 'Ada', profilePicture: null },
+      lid: LID,
+      phoneNumber: '49302222222',
+      mentions: [],
+      quoted: null,
+      sentAt: '2026-01-02T03:04:05.000Z',
+      fromMe: false,
+      viaApi: false,
+      offline: false,
+    },
+  })
+})
+
+test('a number that WhatsApp has not told is not invented', () => {
+  const stranger = { lid: LID, phoneNumber: null }
+  const { event } = received({ chatParty: stranger, sender: stranger })
+  expect(event?.fields).toMatchObject({ from: LID, chat: LID, lid: LID, phoneNumber: null })
+  expect(JSON.stringify(event)).not.toContain('49302222222')
+})
+
+test('the LID anchors the chat; a phone address does until the LID is known', () => {
+  const chatOf = (also: Partial<IncomingMessage>) => {
+    const { change } = received(also)
+    return change.kind === 'message' ? change.message.chat : null
+  }
+  const phone = asJid('49302222222@s.whatsapp.net')
+  expect(chatOf({ chat: phone })).toBe(LID)
+  expect(chatOf({ chat: phone, chatParty: { lid: null, phoneNumber: '49302222222' } })).toBe(phone)
+})
+
+test('a group message names its sender by both addresses and keeps the group as chat', () => {
+  const group = asJid('120363@g.us')
+  const { change, event } = received({ chat: group, chatParty: { lid: null, phoneNumber: null } })
+  expect(change.kind === 'message' && change.message.chat).toBe(group)
+  expect(event?.fields).toMatchObject({ from: '49302222222', chat: group, lid: LID })
+})
+
+test('media carry type and size, and say where their bytes are once they can be fetched', () => {
+  const media = { mimetype: 'image/jpeg', size: 1234 }
+  const { event } = received({ content: { type: 'image', caption: 'look', media } })
+  expect(event?.fields).toMatchObject({ type: 'image', caption: 'look', media: { ...media, url: null } })
+})
+
+test('an unknown type is kept and told, never lost', () => {
+  const { event } = received({ content: { type: 'unknown', kind: 'futureMessage' } })
+  expect(event).toMatchObject({
+    name: 'message.received',
+    fields: { type: 'unknown', kind: 'futureMessage' },
+  })
+})
+
+test('what the phone itself has sent is an own message, not a received one', () => {
+  const { change, event } = received({ fromMe: true, sender: null, status: 'delivered', offline: true })
+  expect(change).toMatchObject({
+    message: { fromMe: true, sender: null, viaApi: false, status: 'delivered', ackedAt: AT },
+  })
+  expect(event).toMatchObject({
+    name: 'message.sent',
+    fields: { from: 'me', to: '49302222222', text: 'hello', fromMe: true, viaApi: false, offline: true },
+  })
+})
+
+test('a reaction has its own event', () => {
+  const { event } = received({
+    content: { type: 'reaction', emoji: '👍', targetMessageId: 'T1' },
+    quoted: null,
+  })
+  expect(event).toMatchObject({ name: 'message.reaction', fields: { emoji: '👍', targetMessageId: 'T1' } })
+})
+
+test('messageHistory off: content is not kept, the event still tells it', () => {
+  const quiet = { ...session, settings: { ...DEFAULT_SETTINGS, messageHistory: false } }
+  const [fact] = record({ kind: 'messages', messages: [incoming()] }, null, quiet)
+  expect(fact?.change).toMatchObject({ kind: 'message', keepContent: false })
+  expect(fact?.events[0]?.fields).toMatchObject({ text: 'hello' })
+})
+
+const stored: StoredMessage = {
+  sessionId: session.id,
+  id: asMessageId('OWN1'),
+  chat: LID,
+  fromMe: true,
+  sender: null,
+  senderName: null,
+  content: { type: 'text', text: 'hi' },
+  mentions: [],
+  quoted: null,
+  status: 'sent',
+  timestamp: AT,
+  viaApi: true,
+  offline: false,
+  error: null,
+  raw: null,
+  ackedAt: AT,
+  chatParty: { lid: LID, phoneNumber: '49302222222' },
+}
+
+test('statuses tell whose message has climbed', () => {
+  for (const [status, name] of [
+    ['sent', 'message.sent'],
+    ['delivered', 'message.delivered'],
+    ['read', 'message.read'],
+    ['played', 'message.played'],
+  ] as const) {
+    const { change, event } = recordOne(
+      { kind: 'statuses', statuses: [{ messageId: stored.id, status, at: AT, error: null }] },
+      stored,
+    )
+    expect(change).toMatchObject({ kind: 'message_status', messageId: stored.id, status, at: AT })
+    expect(event).toMatchObject({
+      name,
+      fields: { messageId: 'OWN1', from: 'me', to: '49302222222', type: 'text', viaApi: true },
+    })
+  }
+})
+
+test('a refusal is a failure with WhatsApp’s code', () => {
+  const error = { code: '463', says: 'Restricted' }
+  const { change, event } = recordOne(
+    { kind: 'statuses', statuses: [{ messageId: stored.id, status: 'failed', at: AT, error }] },
+    stored,
+  )
+  expect(change).toMatchObject({ status: 'failed', error })
+  expect(event).toMatchObject({ name: 'message.failed', fields: { code: '463', error: 'Restricted' } })
+})
+
+test('a status of a message that is not ours to know is written but not told', () => {
+  const { event } = recordOne({
+    kind: 'statuses',
+    statuses: [{ messageId: asMessageId('GONE'), status: 'read', at: AT, error: null }],
+  })
+  expect(event).toBeUndefined()
+})
+
+test('history is one event, whatever it holds', () => {
+  const { change, event } = recordOne({
+    kind: 'history',
+    chats: 3,
+    contacts: 5,
+    messages: 50_000,
+    progress: 40,
+  })
+  expect(change).toEqual({ kind: 'told' })
+  expect(event).toMatchObject({
+    name: 'history.synced',
+    fields: { chats: 3, contacts: 5, messages: 50_000, progress: 40 },
+  })
+})
+
+test('pairs and names are told one by one, but not by the thousand', () => {
+  const pairs = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ lid: asJid(`${index}@lid`), phoneNumber: `4930${index}` }))
+  const few = record({ kind: 'identities', pairs: pairs(2) })
+  expect(few.map(({ events }) => events[0]?.name)).toEqual(['contact.updated', 'contact.updated'])
+  const many = record({ kind: 'identities', pairs: pairs(1_000) })
+  expect(many).toHaveLength(1_000)
+  expect(many.flatMap(({ events }) => events)).toEqual([])
+})
+
+test('stanzas that held nothing are cleared away without a word', () => {
+  const { change, event } = recordOne({ kind: 'handled', inboxIds: [1, 2] })
+  expect(change).toEqual({ kind: 'inbox_done', sessionId: session.id, inboxIds: [1, 2] })
+  expect(event).toBeUndefined()
+  expect(record({ kind: 'handled', inboxIds: [] })).toEqual([])
+})
+
+test('a call is told when it rings, groups when they change', () => {
+  const call = { id: 'C1', from: { lid: LID, phoneNumber: null }, video: true }
+  const calls = record({
+    kind: 'calls',
+    calls: [
+      { ...call, status: 'offer' },
+      { ...call, status: 'terminate' },
+    ],
+  })
+  expect(calls.map(({ events }) => events[0])).toMatchObject([
+    { name: 'call.received', fields: { callId: 'C1', from: LID, video: true, phoneNumber: null } },
+  ])
+  const { event } = recordOne({
+    kind: 'participants',
+    group: asJid('120363@g.us'),
+    action: 'add',
+    participants: [{ lid: LID, phoneNumber: null }],
+    by: null,
+  })
+  expect(event).toMatchObject({ name: 'group.participants', fields: { action: 'add', participants: [LID] } })
+})
+
+test('typing and presence are told, never stored', () => {
+  const chat = { lid: LID, phoneNumber: '49302222222' }
+  const typing = momentaryEvent({ kind: 'presence', chat, presence: 'composing', typing: true }, session)
+  expect(typing).toMatchObject({ name: 'typing', fields: { chat: '49302222222', typing: true } })
+  const paused = momentaryEvent({ kind: 'presence', chat, presence: 'paused', typing: false }, session)
+  expect(paused).toMatchObject({ name: 'typing', fields: { typing: false } })
+  const online = momentaryEvent({ kind: 'presence', chat, presence: 'available', typing: false }, session)
+  expect(online).toMatchObject({ name: 'presence.updated', fields: { presence: 'available' } })
+})
