@@ -12,15 +12,25 @@ const UPLOAD_TYPES = new Set(['image', 'video', 'audio', 'document', 'md-app-sta
 
 /** How long WhatsApp keeps a file reachable under one path. */
 const DEFAULT_LIFETIME_MS = 14 * 24 * 60 * 60 * 1000
-const AUTH_LIFETIME_MS = 6 * 60 * 60 * 1000
 
 export type MediaHostOptions = {
   state: SandboxState
   now: () => number
+  /** Whether an upload with this permission is let in. */
+  accepts(auth: string): boolean
   /** Default 127.0.0.1 and a free port. */
   hostname?: string
   port?: number
   lifetimeMs?: number
+  /** The fault under which files are gone; what is uploaded after it began is not touched by it. */
+  fault?: GoneFault
+}
+
+export type GoneFault = {
+  /** Name of the fault that stands now; null in the good case. */
+  standing(): string | null
+  /** Counts a download that was refused for it. */
+  hit(): void
 }
 
 export interface MediaHost {
@@ -28,17 +38,13 @@ export interface MediaHost {
   readonly host: string
   /** The certificate of the authority that signed the host's own. */
   readonly caPem: string
-  /** A fresh upload permission, and how many seconds it holds. */
-  grantAuth(): { auth: string; ttl: number }
-  /** Whatever lies here now answers `status` (410, 404) from now on; `null` brings it back. Later files are not touched. */
-  setGone(status: number | null): void
   /** A new path for a file that may have expired or gone: what a phone does when asked to upload again. */
   renew(directPath: string): string | null
   start(): void
   stop(): Promise<void>
 }
 
-type Stored = { bytes: Buffer; expiresAt: number; gone: number | null }
+type Stored = { bytes: Buffer; expiresAt: number }
 
 /** Makes the media host; certificate and files live in `state`. */
 export function createMediaHost(options: MediaHostOptions): MediaHost {
@@ -46,18 +52,29 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
   const hostname = options.hostname ?? '127.0.0.1'
   const lifetime = options.lifetimeMs ?? DEFAULT_LIFETIME_MS
   const certificate = loadCertificate(state, hostname, now())
-  const permissions = new Map<string, number>()
   let server: ReturnType<typeof Bun.serve> | null = null
 
+  /** Files that were there when the standing fault was first noticed, which is before anything came after it. */
+  const gone = new Set<string>()
+  let noticed: string | null = null
+  const notice = () => {
+    const standing = options.fault?.standing() ?? null
+    if (standing === noticed) return
+    noticed = standing
+    gone.clear()
+    if (standing !== null) for (const { key } of state.entries(SCOPE)) gone.add(key)
+  }
+
   const put = (bytes: Buffer): string => {
+    notice()
     const id = randomBytes(18).toString('base64url')
-    writeFile(state, id, { bytes, expiresAt: now() + lifetime, gone: null })
+    writeFile(state, id, { bytes, expiresAt: now() + lifetime })
     return pathOf(id, now() + lifetime)
   }
 
   const upload = async (request: Request, type: string, token: string, auth: string | null) => {
     if (!UPLOAD_TYPES.has(type)) return refuse(404, 'unknown media type')
-    if (auth === null || (permissions.get(auth) ?? 0) <= now()) return refuse(401, 'unknown or expired auth')
+    if (auth === null || !options.accepts(auth)) return refuse(401, 'unknown auth')
     const bytes = Buffer.from(await request.arrayBuffer())
     if (bytes.length === 0) return refuse(400, 'empty file')
     const hash = createHash('sha256').update(bytes).digest()
@@ -70,9 +87,13 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
   }
 
   const download = (request: Request, id: string) => {
+    notice()
     const file = readFile(state, id)
     if (!file) return refuse(404, 'no such file')
-    if (file.gone !== null) return refuse(file.gone, 'gone')
+    if (gone.has(id)) {
+      options.fault?.hit()
+      return refuse(410, 'gone')
+    }
     if (file.expiresAt <= now()) return refuse(410, 'expired')
     return ranged(request.headers.get('range'), file.bytes)
   }
@@ -87,18 +108,6 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
       return host()
     },
     caPem: certificate.caPem,
-    grantAuth() {
-      const auth = randomBytes(24).toString('base64url')
-      for (const [known, until] of permissions) if (until <= now()) permissions.delete(known)
-      permissions.set(auth, now() + AUTH_LIFETIME_MS)
-      return { auth, ttl: AUTH_LIFETIME_MS / 1000 }
-    },
-    setGone(status) {
-      for (const { key } of state.entries(SCOPE)) {
-        const file = readFile(state, key)
-        if (file) writeFile(state, key, { ...file, gone: status })
-      }
-    },
     renew(directPath) {
       const id = idOf(directPath)
       const file = id === null ? null : readFile(state, id)
@@ -131,13 +140,12 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
 }
 
 const SCOPE = 'media'
-const HEADER_BYTES = 10
+const HEADER_BYTES = 8
 
-/** Head: expiry in milliseconds (8), status when gone or 0 (2); then the file. */
+/** Eight bytes of expiry in milliseconds, then the file. */
 function writeFile(state: SandboxState, id: string, file: Stored): void {
   const head = Buffer.alloc(HEADER_BYTES)
   head.writeDoubleBE(file.expiresAt, 0)
-  head.writeUInt16BE(file.gone ?? 0, 8)
   state.write(SCOPE, new Map([[id, Buffer.concat([head, file.bytes])]]))
 }
 
@@ -146,7 +154,6 @@ function readFile(state: SandboxState, id: string): Stored | null {
   if (!stored) return null
   return {
     expiresAt: stored.readDoubleBE(0),
-    gone: stored.readUInt16BE(8) || null,
     bytes: stored.subarray(HEADER_BYTES),
   }
 }

@@ -1,0 +1,345 @@
+/**
+ * What a phone does for its companions: it accepts them, gives them the keys of the app state and a history to start
+ * with, and helps out when they lack a message or a file.
+ */
+import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { deflateSync } from 'node:zlib'
+import { type BinaryNode, encodeSyncdPatch, newLTHashState, proto } from '@whiskeysockets/baileys'
+import { signGrant, signKeyIndexList } from './adv'
+import { jidOf, parseJid } from './jid'
+import { child, childBytes, childText, node, SERVER } from './node'
+import type { PhoneJournal, PhoneMessage } from './phone-journal'
+import { mediaOf } from './phone-media'
+import type { PhoneOutbox } from './phone-outbox'
+import { messageId } from './phone-outbox'
+import { beginCodePairing, type CodePairing, finishCodePairing, PairingError, parseQr } from './phone-pairing'
+import type { PhoneSignal } from './phone-signal'
+import type { SandboxState } from './state'
+import type { Device, PhoneUplink } from './types'
+
+export type CompanionParts = {
+  state: SandboxState
+  scope: string
+  uplink(): PhoneUplink
+  signal: PhoneSignal
+  journal: PhoneJournal
+  outbox: PhoneOutbox
+  own(): { pn: string; lid: string }
+  name: string
+  now(): number
+  /** Runs work in the phone's one line of events. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>
+  /** A new path for a file that its host no longer serves. */
+  renewMedia(directPath: string): string | null
+}
+
+export interface PhoneCompanions {
+  scan(qr: string): Promise<Device>
+  enterCode(code: string): Promise<Device>
+  unlink(deviceId: number): Promise<void>
+  /** A `link_code_companion_reg` notification: somebody asks for a code, or answers one. */
+  onCodeNotification(stanza: BinaryNode): void
+  /** A companion has taken a peer message. */
+  onPeerReceipt(from: string, id: string): Promise<void>
+  /** What a companion asks its phone. */
+  onPeer(from: string, id: string, message: proto.IMessage): Promise<void>
+  /** A companion could not download a file. */
+  onMediaRequest(receipt: BinaryNode): void
+}
+
+const CODE_PAIRING_TIMEOUT_MS = 20_000
+const HISTORY_CHATS = 50
+const HISTORY_PER_CHAT = 20
+
+type Hello = { ref: string; wrapped: Buffer }
+type Finish = { bundle: Buffer; companionIdentity: Buffer }
+
+const PROTOCOL = proto.Message.ProtocolMessage.Type
+
+/** Makes the companion side of a phone. */
+export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
+  const { state, scope, uplink, signal, journal, outbox, own } = parts
+  let hello: Hello | null = null
+  let finish: ((answer: Finish) => void) | null = null
+  const seconds = () => Math.floor(parts.now() / 1000)
+  const freshId = () => messageId(randomBytes(16))
+
+  async function link(ref: string, companionIdentity: Buffer, advSecret: Buffer): Promise<Device> {
+    const keyIndex = uplink().nextKeyIndex()
+    const deviceIdentity = signGrant({
+      primary: signal.identity.identity,
+      companionIdentity,
+      advSecret,
+      rawId: randomBytes(4).readUInt32BE() >>> 1,
+      keyIndex,
+      timestamp: seconds(),
+    })
+    const device = await uplink().link(ref, { deviceIdentity, keyIndex })
+    await parts.inTurn(async () => {
+      await publishKeyIndexes()
+      await shareAppStateKey(device.id)
+    })
+    return device
+  }
+
+  async function publishKeyIndexes(): Promise<void> {
+    const at = seconds()
+    const validIndexes = [...uplink().account.devices.values()].map(({ keyIndex }) => keyIndex)
+    const signed = signKeyIndexList(signal.identity.identity, { rawId: 1, timestamp: at, validIndexes })
+    await uplink().query(
+      node('iq', { type: 'set', xmlns: 'md', to: SERVER }, [
+        node('key-index-list', { ts: String(at) }, signed),
+      ]),
+    )
+  }
+
+  /** The phone's own app-state key; with it goes the first patch, from which companions learn the owner's name. */
+  async function appStateKey(): Promise<{ id: Buffer; data: proto.Message.IAppStateSyncKeyData }> {
+    const stored = state.get(scope, 'app-state-key')
+    const id = stored ? stored.subarray(0, 6) : Buffer.concat([Buffer.from([0, 0]), randomBytes(4)])
+    const data = {
+      keyData: stored ? stored.subarray(6) : randomBytes(32),
+      fingerprint: { rawId: 1, currentIndex: 0, deviceIndexes: [0] },
+      timestamp: parts.now(),
+    }
+    if (stored) return { id, data }
+    const { patch } = await encodeSyncdPatch(
+      {
+        type: 'critical_block',
+        index: ['setting_pushName'],
+        syncAction: { timestamp: parts.now(), pushNameSetting: { name: parts.name } },
+        apiVersion: 1,
+        operation: proto.SyncdMutation.SyncdOperation.SET,
+      },
+      id.toString('base64'),
+      newLTHashState(),
+      async () => data,
+    )
+    const bytes = Buffer.from(proto.SyncdPatch.encode(patch).finish())
+    await uplink().query(
+      node('iq', { type: 'set', xmlns: 'w:sync:app:state', to: SERVER }, [
+        node('sync', {}, [
+          node('collection', { name: 'critical_block', version: '0', return_snapshot: 'false' }, [
+            node('patch', {}, bytes),
+          ]),
+        ]),
+      ]),
+    )
+    state.write(scope, new Map([['app-state-key', Buffer.concat([id, data.keyData])]]))
+    return { id, data }
+  }
+
+  async function shareAppStateKey(deviceId: number): Promise<void> {
+    const { id: keyId, data: keyData } = await appStateKey()
+    const id = freshId()
+    // Until the companion has confirmed the key, it has not been through its first login, and must not get history:
+    // a history that comes with the backlog would be overlooked, and the companion would wait for another.
+    state.write(scope, new Map([[`owes-history ${deviceId}`, Buffer.from(id)]]))
+    await outbox.sendToCompanion(deviceId, id, {
+      protocolMessage: {
+        type: PROTOCOL.APP_STATE_SYNC_KEY_SHARE,
+        appStateSyncKeyShare: { keys: [{ keyId: { keyId }, keyData }] },
+      },
+    })
+  }
+
+  async function sendHistory(deviceId: number): Promise<void> {
+    const history = historyOf(journal, own())
+    const payload = deflateSync(proto.HistorySync.encode(history).finish())
+    await outbox.sendToCompanion(deviceId, freshId(), {
+      protocolMessage: {
+        type: PROTOCOL.HISTORY_SYNC_NOTIFICATION,
+        historySyncNotification: {
+          syncType: proto.Message.HistorySyncType.INITIAL_BOOTSTRAP,
+          chunkOrder: 1,
+          progress: 100,
+          initialHistBootstrapInlinePayload: payload,
+        },
+      },
+    })
+  }
+
+  async function resend(
+    deviceId: number,
+    requestId: string,
+    request: proto.Message.IPeerDataOperationRequestMessage,
+  ) {
+    const results = (request.placeholderMessageResendRequest ?? []).map(({ messageKey }) => {
+      const found = findMessage(journal, messageKey?.id ?? '')
+      return found
+        ? {
+            placeholderMessageResendResponse: {
+              webMessageInfoBytes: proto.WebMessageInfo.encode(
+                webMessage(found.shown, found.message),
+              ).finish(),
+            },
+          }
+        : {}
+    })
+    await outbox.sendToCompanion(deviceId, freshId(), {
+      protocolMessage: {
+        type: PROTOCOL.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
+        peerDataOperationRequestResponseMessage: {
+          peerDataOperationRequestType: proto.Message.PeerDataOperationRequestType.PLACEHOLDER_MESSAGE_RESEND,
+          stanzaId: requestId,
+          peerDataOperationResult: results,
+        },
+      },
+    })
+  }
+
+  return {
+    async scan(qr) {
+      const code = parseQr(qr)
+      const companion = uplink().companionOf(code.ref)
+      if (!companion) throw new PairingError('No companion shows this code (any more)')
+      if (!companion.identityKey.equals(code.identityKey) || !companion.noiseKey.equals(code.noiseKey)) {
+        throw new PairingError('This code shows other keys than the companion registered with')
+      }
+      return link(code.ref, code.identityKey, code.advSecret)
+    },
+
+    async enterCode(code) {
+      if (!hello) throw new PairingError('No companion has asked for a code for this number')
+      const { ref, wrapped } = hello
+      const pairing: CodePairing & { wrapped: Buffer } = beginCodePairing(code, wrapped)
+      const { promise, resolve, reject } = Promise.withResolvers<Finish>()
+      const timer = setTimeout(
+        () => reject(new PairingError('The companion did not answer the code')),
+        CODE_PAIRING_TIMEOUT_MS,
+      )
+      finish = resolve
+      try {
+        await uplink().query(
+          node('iq', { type: 'set', xmlns: 'md', to: SERVER }, [
+            node('link_code_companion_reg', { stage: 'primary_hello' }, [
+              node('link_code_pairing_wrapped_primary_ephemeral_pub', {}, pairing.wrapped),
+              node('primary_identity_pub', {}, signal.identity.identity.public),
+              node('link_code_pairing_ref', {}, ref),
+            ]),
+          ]),
+        )
+        const { bundle, companionIdentity } = await promise
+        const derived = finishCodePairing(pairing, signal.identity.identity, companionIdentity, bundle)
+        const device = await link(ref, derived.companionIdentity, derived.advSecret)
+        hello = null
+        return device
+      } finally {
+        clearTimeout(timer)
+        finish = null
+      }
+    },
+
+    async unlink(deviceId) {
+      uplink().unlink(deviceId)
+      await parts.inTurn(async () => {
+        await signal.dropSession(jidOf(parseJid(own().pn)?.user ?? '', 's.whatsapp.net', deviceId))
+        await publishKeyIndexes()
+        signal.commit()
+      })
+    },
+
+    onCodeNotification(stanza) {
+      const reg = child(stanza, 'link_code_companion_reg')
+      if (reg?.attrs.stage === 'companion_hello') {
+        const wrapped = childBytes(reg, 'link_code_pairing_wrapped_companion_ephemeral_pub')
+        const ref = childText(reg, 'link_code_pairing_ref')
+        if (wrapped && ref) hello = { ref, wrapped }
+      }
+      if (reg?.attrs.stage === 'companion_finish') {
+        const bundle = childBytes(reg, 'link_code_pairing_wrapped_key_bundle')
+        const companionIdentity = childBytes(reg, 'companion_identity_public')
+        if (bundle && companionIdentity) finish?.({ bundle, companionIdentity })
+      }
+    },
+
+    async onPeerReceipt(from, id) {
+      const deviceId = parseJid(from)?.device ?? 0
+      if (state.get(scope, `owes-history ${deviceId}`)?.toString() !== id) return
+      state.write(scope, new Map([[`owes-history ${deviceId}`, null]]))
+      await sendHistory(deviceId)
+    },
+
+    async onPeer(from, id, { protocolMessage }) {
+      const request = protocolMessage?.peerDataOperationRequestMessage
+      const { PLACEHOLDER_MESSAGE_RESEND } = proto.Message.PeerDataOperationRequestType
+      if (request?.peerDataOperationRequestType === PLACEHOLDER_MESSAGE_RESEND) {
+        await resend(parseJid(from)?.device ?? 0, id, request)
+      }
+    },
+
+    onMediaRequest(receipt) {
+      const { id = '', from } = receipt.attrs
+      const rmr = child(receipt, 'rmr')
+      const found = findMessage(journal, id)
+      const media = found && mediaOf(found.message)
+      const { mediaKey, directPath } = media?.file ?? {}
+      const renewed = directPath ? parts.renewMedia(directPath) : null
+      const { ResultType } = proto.MediaRetryNotification
+      const answer = proto.MediaRetryNotification.encode({
+        stanzaId: id,
+        ...(renewed ? { result: ResultType.SUCCESS, directPath: renewed } : { result: ResultType.NOT_FOUND }),
+      }).finish()
+      const content = mediaKey
+        ? sealRetry(mediaKey, id, answer)
+        : node('error', { code: String(ResultType.NOT_FOUND) })
+      uplink().send(
+        node('notification', { to: from, type: 'mediaretry', id }, [content, ...(rmr ? [rmr] : [])]),
+      )
+    },
+  }
+}
+
+const retryKey = (mediaKey: Uint8Array) =>
+  Buffer.from(hkdfSync('sha256', mediaKey, Buffer.alloc(0), 'WhatsApp Media Retry Notification', 32))
+
+function sealRetry(mediaKey: Uint8Array, id: string, plain: Uint8Array): BinaryNode {
+  const iv = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', retryKey(mediaKey), iv).setAAD(Buffer.from(id))
+  const sealed = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+  return node('encrypt', {}, [node('enc_p', {}, sealed), node('enc_iv', {}, iv)])
+}
+
+function findMessage(
+  journal: PhoneJournal,
+  id: string,
+): { shown: PhoneMessage; message: proto.IMessage } | null {
+  return journal.findReceived(id) ?? journal.findSent(id)
+}
+
+function webMessage(shown: PhoneMessage, message: proto.IMessage): proto.IWebMessageInfo {
+  const inGroup = shown.chat.endsWith('@g.us')
+  return {
+    key: {
+      remoteJid: shown.chat,
+      fromMe: shown.fromMe,
+      id: shown.id,
+      ...(inGroup ? { participant: shown.from } : {}),
+    },
+    message,
+    messageTimestamp: shown.timestamp,
+    ...(shown.pushName ? { pushName: shown.pushName } : {}),
+  }
+}
+
+/** The latest messages of the latest chats, oldest first in each. */
+function historyOf(journal: PhoneJournal, own: { pn: string; lid: string }): proto.IHistorySync {
+  const chats = new Map<string, { shown: PhoneMessage; message: proto.IMessage }[]>()
+  const all = [...journal.received(), ...journal.sent()].sort((a, b) => a.shown.timestamp - b.shown.timestamp)
+  for (const entry of all) {
+    const chat = chats.get(entry.shown.chat) ?? []
+    chats.delete(entry.shown.chat)
+    chats.set(entry.shown.chat, [...chat, entry].slice(-HISTORY_PER_CHAT))
+  }
+  return {
+    syncType: proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP,
+    progress: 100,
+    chunkOrder: 1,
+    conversations: [...chats].slice(-HISTORY_CHATS).map(([id, entries]) => ({
+      id,
+      conversationTimestamp: entries.at(-1)?.shown.timestamp ?? 0,
+      messages: entries.map(({ shown, message }) => ({ message: webMessage(shown, message) })).reverse(),
+    })),
+    phoneNumberToLidMappings: [{ pnJid: own.pn, lidJid: own.lid }],
+  }
+}
