@@ -46,11 +46,13 @@ export function toJson(value: unknown): string {
   })
 }
 
-/** Unlike Baileys' reviver this one leaves objects with numeric names alone. */
+/** Reads both spellings of byte arrays; unlike Baileys' reviver this one leaves objects with numeric names alone. */
 export function fromJson(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown) => {
     if (typeof value !== 'object' || value === null) return value
     const { type, data } = value as { type?: unknown; data?: unknown }
-    return type === 'Buffer' && typeof data === 'string' ? Buffer.from(data, 'base64') : value
+    if (type !== 'Buffer') return value
+    if (typeof data === 'string') return Buffer.from(data, 'base64')
+    return Array.isArray(data) ? Buffer.from(data as number[]) : value
   })
 }

@@ -5,19 +5,20 @@
  * - Baileys' group cipher skips one iteration per message it sends and keeps the skipped key, at both ends
  *   (~167 bytes per message, up to 2 000 of them, per group and sender).
  *
- * Repair, on the way to the store: closed receiving chains without waiting keys are dropped but the newest five; a
+ * - It writes those keys as lists of numbers and reads them back as something its own cipher refuses, so a group message
+ *   that comes late can never be read.
+ *
+ * Repair, on the way to the store: bytes are written as base64, which Baileys reads back as bytes; closed receiving chains without waiting keys are dropped but the newest five; a
  * sender key of our own (it has the private signing key) keeps no message keys, for we never decrypt ourselves; another's keeps
  * the newest 256.
  *
  * Upstream repaired it when the tests named "upstream: …" of `growth.test.ts` fail.
  */
-import { BufferJSON } from '@whiskeysockets/baileys'
+import { fromJson, toJson } from '../key-codec'
 
 const RECEIVING = 2
 export const KEPT_CLOSED_CHAINS = 5
 export const KEPT_SENDER_MESSAGE_KEYS = 256
-/** A sender key below this size cannot hold anything worth dropping; parsing it would only cost time. */
-const SMALL_SENDER_KEY = 1_500
 
 type Chain = {
   chainKey: { counter: number; key?: unknown }
@@ -51,18 +52,14 @@ const isSpent = (chain: Chain): boolean =>
 
 type SenderKeyState = { senderSigningKey?: { private?: Uint8Array }; senderMessageKeys?: unknown[] }
 
-/** The same sender-key record (UTF-8 JSON) without message keys that nobody will ask for. */
+/** The same sender-key record (UTF-8 JSON) without message keys that nobody will ask for, its bytes as base64. */
 export function pruneSenderKey(record: Uint8Array): Uint8Array {
-  if (record.length < SMALL_SENDER_KEY) return record
-  const states: unknown = JSON.parse(Buffer.from(record).toString('utf8'), BufferJSON.reviver)
+  const states = fromJson(Buffer.from(record).toString('utf8'))
   if (!Array.isArray(states)) return record
-  let changed = false
   const kept = (states as SenderKeyState[]).map((state) => {
-    const keys = state.senderMessageKeys ?? []
-    const limit = (state.senderSigningKey?.private?.length ?? 0) > 0 ? 0 : KEPT_SENDER_MESSAGE_KEYS
-    if (keys.length <= limit) return state
-    changed = true
-    return { ...state, senderMessageKeys: limit === 0 ? [] : keys.slice(-limit) }
+    const isOwn = (state.senderSigningKey?.private?.length ?? 0) > 0
+    const keys = isOwn ? [] : (state.senderMessageKeys ?? []).slice(-KEPT_SENDER_MESSAGE_KEYS)
+    return { ...state, senderMessageKeys: keys }
   })
-  return changed ? Buffer.from(JSON.stringify(kept), 'utf8') : record
+  return Buffer.from(toJson(kept), 'utf8')
 }
