@@ -1,0 +1,171 @@
+/**
+ * The server's side of a sandbox that survives its process: accounts, devices, queues, groups and profiles, written
+ * piece by piece whenever a piece has changed.
+ */
+import type { BinaryNode } from '@whiskeysockets/baileys'
+import type { Group, Role } from './groups'
+import type { SandboxState } from './state'
+import type { Account, Device } from './types'
+import type { World } from './world'
+
+const SCOPE = 'world'
+
+/** JSON with bytes; other kinds of objects do not occur in what is kept. */
+const encode = (value: unknown) =>
+  Buffer.from(
+    JSON.stringify(value, (_, item) => {
+      // `JSON.stringify` has called Buffer's own toJSON by now.
+      if (item?.type === 'Buffer' && Array.isArray(item.data))
+        return { $: Buffer.from(item.data).toString('base64') }
+      return item instanceof Uint8Array ? { $: Buffer.from(item).toString('base64') } : item
+    }),
+  )
+const decode = (bytes: Buffer) =>
+  JSON.parse(bytes.toString(), (_, item) =>
+    typeof item?.$ === 'string' && Object.keys(item).length === 1 ? Buffer.from(item.$, 'base64') : item,
+  )
+
+export interface WorldMemory {
+  /** Writes what has changed since the last time, in one transaction. */
+  save(): void
+}
+
+/** Fills an empty world with what the state remembers, and remembers what becomes of it. */
+export function openWorldMemory(state: SandboxState, world: World): WorldMemory {
+  restore(state, world)
+  const written = new Map(state.entries(SCOPE).map(({ key }) => [key, '']))
+  return {
+    save() {
+      const changes = new Map<string, Buffer | null>()
+      const present = new Set<string>()
+      for (const [key, mark, value] of pieces(world)) {
+        present.add(key)
+        if (written.get(key) === mark) continue
+        written.set(key, mark)
+        changes.set(key, encode(value()))
+      }
+      for (const key of written.keys()) {
+        if (present.has(key)) continue
+        written.delete(key)
+        changes.set(key, null)
+      }
+      state.write(SCOPE, changes)
+    },
+  }
+}
+
+/** Name, a mark that changes when the piece does, and the piece. */
+type Piece = [key: string, mark: string, value: () => unknown]
+
+function* pieces(world: World): Generator<Piece> {
+  for (const account of world.directory.accounts) {
+    const meta = accountRow(account)
+    yield [`account ${account.phoneNumber}`, JSON.stringify(meta), () => meta]
+    const profile = profileRow(world, account)
+    // A collection only grows, and its patches are long.
+    const { collections, ...rest } = profile
+    const sizes = collections.map(([name, { patches }]) => [name, patches.length])
+    yield [`profile ${account.phoneNumber}`, JSON.stringify([rest, sizes]), () => profile]
+    for (const device of account.devices.values()) yield* devicePieces(device)
+  }
+  for (const group of world.groups.all) {
+    const row = groupRow(group)
+    yield [`group ${group.id}`, JSON.stringify(row), () => row]
+  }
+  const watchers = watcherRows(world)
+  yield ['watchers', JSON.stringify(watchers), () => watchers]
+}
+
+const accountRow = ({ devices: _, ...account }: Account) => account
+
+function* devicePieces(device: Device): Generator<Piece> {
+  const { account, link: _, pending, preKeys, ...row } = device
+  const name = `${account.phoneNumber} ${String(device.id).padStart(3, '0')}`
+  yield [
+    `device ${name}`,
+    `${row.registrationId} ${row.signedPreKey.id} ${row.identityKey.toString('hex')} ${row.signedPreKey.signature.toString('hex')}`,
+    () => row,
+  ]
+  // Keys are added at the end and taken from the front.
+  yield [`keys ${name}`, `${preKeys.length} ${preKeys[0]?.id} ${preKeys.at(-1)?.id}`, () => preKeys]
+  yield [
+    `queue ${name}`,
+    pending.map(({ tag, attrs }) => `${tag}${attrs.id}${attrs.from}${attrs.participant}`).join(),
+    () => pending,
+  ]
+}
+
+function profileRow(world: World, account: Account) {
+  const profile = world.profiles.of(account)
+  return {
+    privacy: [...profile.privacy],
+    blocked: [...profile.blocked].map(({ phoneNumber }) => phoneNumber),
+    about: profile.about,
+    disappearing: profile.disappearing,
+    collections: [...profile.collections],
+    tokens: [...profile.tokens].map(([{ phoneNumber }, week]) => [phoneNumber, week] as const),
+  }
+}
+
+const groupRow = (group: Group) => ({
+  ...group,
+  subjectBy: group.subjectBy.phoneNumber,
+  createdBy: group.createdBy.phoneNumber,
+  members: [...group.members].map(([{ phoneNumber }, role]) => [phoneNumber, role] as const),
+  description: group.description && { ...group.description, by: group.description.by.phoneNumber },
+})
+
+const watcherRows = (world: World) =>
+  [...world.watchers].map(([account, watchers]) => [
+    account.phoneNumber,
+    [...watchers].map(([watcher, domains]) => [watcher.phoneNumber, [...domains]]),
+  ])
+
+function restore(state: SandboxState, world: World): void {
+  const rows = new Map<string, Buffer>(state.entries(SCOPE).map(({ key, value }) => [key, value]))
+  const all = (kind: string) =>
+    [...rows].flatMap(([key, value]) => (key.startsWith(`${kind} `) ? [{ key, row: decode(value) }] : []))
+  const one = (key: string) => {
+    const stored = rows.get(key)
+    return stored ? decode(stored) : null
+  }
+  const find = (phoneNumber: string): Account => {
+    const account = world.directory.byPhoneNumber(phoneNumber)
+    if (!account) throw new Error(`the sandbox's state names an account ${phoneNumber} that is not in it`)
+    return account
+  }
+
+  for (const { row } of all('account')) world.directory.adopt({ ...row, devices: new Map() })
+  for (const { key, row } of all('device')) {
+    const name = key.slice('device '.length)
+    const account = find(name.split(' ')[0] ?? '')
+    const preKeys = one(`keys ${name}`) ?? []
+    const pending: BinaryNode[] = one(`queue ${name}`) ?? []
+    account.devices.set(row.id, { ...row, account, preKeys, pending, link: null })
+  }
+  for (const { key, row } of all('profile')) {
+    const profile = world.profiles.of(find(key.slice('profile '.length)))
+    profile.privacy = new Map(row.privacy)
+    profile.blocked = new Set(row.blocked.map(find))
+    profile.about = row.about
+    profile.disappearing = row.disappearing
+    profile.collections = new Map(row.collections)
+    profile.tokens = new Map(row.tokens.map(([number, week]: [string, number]) => [find(number), week]))
+  }
+  for (const { row } of all('group')) {
+    world.groups.adopt({
+      ...row,
+      subjectBy: find(row.subjectBy),
+      createdBy: find(row.createdBy),
+      members: new Map(row.members.map(([number, role]: [string, Role]) => [find(number), role])),
+      description: row.description && { ...row.description, by: find(row.description.by) },
+    })
+  }
+  for (const [number, watchers] of one('watchers') ?? []) {
+    const known = watchers.map(([watcher, domains]: [string, ('lid' | 'pn')[]]) => [
+      find(watcher),
+      new Set(domains),
+    ])
+    world.watchers.set(find(number), new Map(known))
+  }
+}
