@@ -62,7 +62,12 @@ export interface Accounts {
   userById(id: TenantId): User | null
   /** By username or e-mail address, without regard to case. */
   userByLogin(login: string): User | null
-  addUser(user: User, key: ApiKey): Promise<'added' | 'username_taken' | 'email_taken' | 'closed'>
+  /** With `onlyFirst` the answer is `closed` as soon as there is any account; looked at and written as one. */
+  addUser(
+    user: User,
+    key: ApiKey,
+    options: { onlyFirst: boolean },
+  ): Promise<'added' | 'username_taken' | 'email_taken' | 'closed'>
   keyByHash(hash: string): ApiKey | null
   keysOf(tenantId: TenantId): ApiKey[]
   saveKey(key: ApiKey): Promise<void>
@@ -71,4 +76,6 @@ export interface Accounts {
   removeKey(tenantId: TenantId, id: string): Promise<boolean>
   revokeToken(jti: string, expiresAt: number): Promise<void>
   isRevoked(jti: string): boolean
+  /** Removes the account with its keys; its sessions are the supervisor's to remove first. */
+  removeUser(id: TenantId): Promise<void>
 }

@@ -1,0 +1,141 @@
+/** Accounts, their keys, and tokens that were taken back. */
+import type { Database } from 'bun:sqlite'
+import { and, asc, eq, or, sql } from 'drizzle-orm'
+import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
+import { asTenantId } from '../domain/ids'
+import type { Accounts, ApiKey, Scope, User } from '../domain/principal'
+import type { GroupCommit } from './group-commit'
+import { apiKeys, revokedTokens, users } from './schema'
+
+/** Names are compared without regard to case. */
+const keyOf = (text: string): string => text.trim().toLowerCase()
+
+const userOf = (row: typeof users.$inferSelect): User => ({
+  id: asTenantId(row.id),
+  username: row.username,
+  email: row.email,
+  passwordHash: row.passwordHash,
+  role: row.role,
+  plan: row.plan,
+  isActive: row.isActive,
+  createdAt: row.createdAt,
+  updatedAt: row.updatedAt,
+})
+
+const apiKeyOf = (row: typeof apiKeys.$inferSelect): ApiKey => ({
+  id: row.id,
+  tenantId: asTenantId(row.tenant),
+  name: row.name,
+  hash: row.hash,
+  masked: row.masked,
+  scopes: row.scopes as Scope[] | null,
+  isDefault: row.isDefault,
+  createdAt: row.createdAt,
+})
+
+const keyRow = ({ tenantId, ...key }: ApiKey): typeof apiKeys.$inferInsert => ({ ...key, tenant: tenantId })
+
+export function createAccounts(parts: {
+  database: Database
+  drizzle: BunSQLiteDatabase
+  writer: GroupCommit
+}): Accounts {
+  const { drizzle: db, writer } = parts
+  const count = db.select({ n: sql<number>`count(*)` }).from(users).prepare()
+  const byId = db
+    .select()
+    .from(users)
+    .where(eq(users.id, sql.placeholder('id')))
+    .prepare()
+  const byLogin = db
+    .select()
+    .from(users)
+    .where(or(eq(users.usernameKey, sql.placeholder('login')), eq(users.emailKey, sql.placeholder('login'))))
+    .limit(1)
+    .prepare()
+  const byHash = db
+    .select()
+    .from(apiKeys)
+    .where(eq(apiKeys.hash, sql.placeholder('hash')))
+    .prepare()
+  const revoked = parts.database.prepare<{ one: number }, [string]>(
+    'SELECT 1 AS one FROM revoked_tokens WHERE jti = ?',
+  )
+  const countUsers = () => count.get()?.n ?? 0
+
+  return {
+    countUsers,
+    userById(id) {
+      const row = byId.get({ id })
+      return row ? userOf(row) : null
+    },
+    userByLogin(login) {
+      const row = byLogin.get({ login: keyOf(login) })
+      return row ? userOf(row) : null
+    },
+    addUser: (user, key, { onlyFirst }) =>
+      writer.run(() => {
+        if (onlyFirst && countUsers() > 0) return 'closed'
+        const usernameKey = keyOf(user.username)
+        const emailKey = keyOf(user.email)
+        if (byLogin.get({ login: usernameKey })) return 'username_taken'
+        if (byLogin.get({ login: emailKey })) return 'email_taken'
+        db.insert(users)
+          .values({ ...user, usernameKey, emailKey })
+          .run()
+        db.insert(apiKeys).values(keyRow(key)).run()
+        return 'added'
+      }),
+    keyByHash(hash) {
+      const row = byHash.get({ hash })
+      return row ? apiKeyOf(row) : null
+    },
+    keysOf: (tenantId) =>
+      db
+        .select()
+        .from(apiKeys)
+        .where(eq(apiKeys.tenant, tenantId))
+        .orderBy(asc(apiKeys.createdAt), asc(apiKeys.id))
+        .all()
+        .map(apiKeyOf),
+    async saveKey(key) {
+      await writer.run(() => {
+        db.insert(apiKeys)
+          .values(keyRow(key))
+          .onConflictDoUpdate({ target: apiKeys.id, set: keyRow(key) })
+          .run()
+      })
+    },
+    async replaceDefaultKey(key) {
+      await writer.run(() => {
+        db.delete(apiKeys)
+          .where(and(eq(apiKeys.tenant, key.tenantId), eq(apiKeys.isDefault, true)))
+          .run()
+        db.insert(apiKeys)
+          .values(keyRow({ ...key, isDefault: true }))
+          .run()
+      })
+    },
+    removeKey: (tenantId, id) =>
+      writer.run(
+        () =>
+          db
+            .delete(apiKeys)
+            .where(and(eq(apiKeys.tenant, tenantId), eq(apiKeys.id, id)))
+            .returning({ id: apiKeys.id })
+            .all().length > 0,
+      ),
+    async revokeToken(jti, expiresAt) {
+      await writer.run(() => {
+        db.insert(revokedTokens).values({ jti, expiresAt }).onConflictDoNothing().run()
+      })
+    },
+    isRevoked: (jti) => revoked.get(jti) !== null,
+    async removeUser(id) {
+      await writer.run(() => {
+        db.delete(apiKeys).where(eq(apiKeys.tenant, id)).run()
+        db.delete(users).where(eq(users.id, id)).run()
+      })
+    },
+  }
+}

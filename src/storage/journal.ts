@@ -1,0 +1,269 @@
+/**
+ * The journal on disk, with its newest entries in memory: live readers never touch SQLite.
+ *
+ * An entry's text is made once, when it is committed. On disk stand only its own fields, sealed; the envelope around
+ * them is put together again from the columns, byte for byte.
+ */
+import type { Database } from 'bun:sqlite'
+import { randomBytes } from 'node:crypto'
+import { type EventName, isKept, type NewEvent } from '../domain/events'
+import type { SessionId } from '../domain/ids'
+import { type Entry, formatCursor, type Journal } from '../domain/journal'
+import { type Clock, isoTime } from '../lib/clock'
+import type { Log } from '../lib/log'
+import { randomToken } from '../lib/token'
+import type { Tx } from './group-commit'
+import type { Meta } from './meta'
+import type { Numbers } from './numbers'
+import { placeOf, type Sealer } from './seal'
+
+export interface StoredJournal extends Journal {
+  /** Writes events in order and numbers them; they are told after the commit. */
+  append(tx: Tx, events: readonly NewEvent[]): Entry[]
+  /** Removes every entry of a session written so far. */
+  forget(tx: Tx, session: number, sessionId: SessionId): void
+  /** Removes entries up to `seq` that are older than `before` (ms), at most `limit` of them; returns how many went. */
+  prune(tx: Tx, seq: number, before: number, limit: number): number
+}
+
+type Row = { seq: number; session: number; tenant: number; event: EventName; at: number; body: Uint8Array }
+
+/** Entries kept in memory, by number and by characters of text. */
+const TAIL = { entries: 8_192, characters: 16_000_000 }
+/** Random bytes of an event id. */
+const ID_BYTES = 12
+
+const textOf = (entry: {
+  id: string
+  cursor: string | null
+  event: string
+  sessionId: string
+  at: number
+  fields: string
+}): string => {
+  const head = `{"id":${JSON.stringify(entry.id)},"cursor":${JSON.stringify(entry.cursor)},"event":${JSON.stringify(entry.event)},"sessionId":${JSON.stringify(entry.sessionId)},"timestamp":"${isoTime(entry.at)}"`
+  return entry.fields === '{}' ? `${head}}` : `${head},${entry.fields.slice(1)}`
+}
+
+const idOf = (bytes: Uint8Array): string => `evt_${Buffer.from(bytes).toString('base64url')}`
+
+/** Payload fields never replace the envelope's own. */
+function fieldsOf(fields: Record<string, unknown>): string {
+  const { id: _, cursor: __, event: ___, sessionId: ____, timestamp: _____, ...own } = fields
+  return JSON.stringify(own)
+}
+
+/** Opens the journal; draws its epoch when there is none yet. */
+export function createJournal(parts: {
+  database: Database
+  meta: Meta
+  numbers: Numbers
+  sealer: Sealer
+  clock: Clock
+  log: Log
+}): StoredJournal {
+  const { database, meta, numbers, sealer, clock, log } = parts
+  const page = database.prepare<Row, [number, number]>(
+    'SELECT seq, session, tenant, event, at, body FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+  )
+  const insert = database.prepare<unknown, [number, number, number, string, number, Uint8Array]>(
+    'INSERT INTO journal (seq, session, tenant, event, at, body) VALUES (?, ?, ?, ?, ?, ?)',
+  )
+  const dropSession = database.prepare<unknown, [number]>('DELETE FROM journal WHERE session = ?')
+  const highest = database.prepare<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM journal')
+  const oldEnough = database.prepare<{ seq: number | null }, [number, number, number]>(
+    'SELECT max(seq) AS seq FROM (SELECT seq, at FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?) WHERE at < ?',
+  )
+  const dropUpTo = database.prepare<unknown, [number]>('DELETE FROM journal WHERE seq <= ?')
+
+  const stored = meta.get('journal_epoch')
+  const epoch = stored ?? randomBytes(4).toString('hex')
+  if (stored === null) meta.set('journal_epoch', epoch)
+
+  let floor = Number(meta.get('journal_floor') ?? 0)
+  // The newest rows may be gone; their numbers must not come again, or a cursor would skip new events.
+  let head = Math.max(
+    highest.get()?.seq ?? 0,
+    floor,
+    Number(meta.get('webhook_position') ?? 0),
+    Number(meta.get('journal_head') ?? 0),
+  )
+  /** Highest number given in the running transaction; when that fails, the next one begins at `head` again. */
+  let given = head
+  let givenIn: object | null = null
+
+  let tail: Entry[] = []
+  let tailCharacters = 0
+  /** Everything after this number is in the tail. */
+  let tailStart = head
+
+  const listeners = new Set<(entries: readonly Entry[]) => void>()
+
+  function tellAll(entries: readonly Entry[]): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(entries)
+      } catch (error) {
+        log.error('A reader of the journal has failed', { error: String(error) })
+      }
+    }
+  }
+
+  function remember(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      if (entry.seq === null) continue
+      tail.push(entry)
+      tailCharacters += entry.json.length
+      head = entry.seq
+    }
+    if (tail.length <= TAIL.entries && tailCharacters <= TAIL.characters) return
+    // Cut by half, so that the copy is paid once in thousands of entries.
+    const kept = tail.slice(Math.ceil(tail.length / 2))
+    tailStart = tail[tail.length - kept.length - 1]?.seq ?? tailStart
+    tail = kept
+    tailCharacters = kept.reduce((sum, entry) => sum + entry.json.length, 0)
+  }
+
+  const place = (seq: number): string => placeOf('journal', epoch, String(seq))
+
+  function entryOf(row: Row): Entry {
+    const body = Buffer.from(sealer.open(row.body, place(row.seq)))
+    const id = idOf(body.subarray(0, ID_BYTES))
+    const sessionId = numbers.sessionId(row.session)
+    return {
+      seq: row.seq,
+      id,
+      tenantId: numbers.tenantId(row.tenant),
+      sessionId,
+      event: row.event,
+      timestamp: row.at,
+      json: textOf({
+        id,
+        cursor: formatCursor({ epoch, seq: row.seq }),
+        event: row.event,
+        sessionId,
+        at: row.at,
+        fields: body.toString('utf8', ID_BYTES),
+      }),
+    }
+  }
+
+  function momentary(event: NewEvent): Entry {
+    const id = `evt_${randomToken(ID_BYTES)}`
+    const timestamp = clock.now()
+    return {
+      seq: null,
+      id,
+      tenantId: event.tenantId,
+      sessionId: event.sessionId,
+      event: event.name,
+      timestamp,
+      json: textOf({
+        id,
+        cursor: null,
+        event: event.name,
+        sessionId: event.sessionId,
+        at: timestamp,
+        fields: fieldsOf(event.fields),
+      }),
+    }
+  }
+
+  /** Index of the first tail entry after `seq`. */
+  function tailIndex(seq: number): number {
+    let low = 0
+    let high = tail.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((tail[middle]?.seq ?? 0) > seq) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  return {
+    epoch,
+    head: () => head,
+    floor: () => floor,
+    read(after, limit) {
+      if (after >= head) return []
+      if (after < tailStart) return page.all(after, limit).map(entryOf)
+      const from = tailIndex(after)
+      return tail.slice(from, from + limit)
+    },
+    tell(event) {
+      tellAll([momentary(event)])
+    },
+    onEntries(listener) {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+    append(tx, events) {
+      if (events.length === 0) return []
+      if (givenIn !== tx.transaction) {
+        givenIn = tx.transaction
+        given = head
+      }
+      const entries = events.map((event): Entry => {
+        if (!isKept(event.name)) return momentary(event)
+        given += 1
+        const seq = given
+        const at = clock.now()
+        const idBytes = randomBytes(ID_BYTES)
+        const id = idOf(idBytes)
+        const fields = fieldsOf(event.fields)
+        insert.run(
+          seq,
+          numbers.ensureSessionNumber(tx, event.sessionId),
+          numbers.ensureTenant(tx, event.tenantId),
+          event.name,
+          at,
+          sealer.seal(Buffer.concat([idBytes, Buffer.from(fields)]), place(seq)),
+        )
+        return {
+          seq,
+          id,
+          tenantId: event.tenantId,
+          sessionId: event.sessionId,
+          event: event.name,
+          timestamp: at,
+          json: textOf({
+            id,
+            cursor: formatCursor({ epoch, seq }),
+            event: event.name,
+            sessionId: event.sessionId,
+            at,
+            fields,
+          }),
+        }
+      })
+      tx.afterCommit(() => {
+        remember(entries)
+        tellAll(entries)
+      })
+      return entries
+    },
+    forget(tx, session, sessionId) {
+      dropSession.run(session)
+      tx.afterCommit(() => {
+        tail = tail.filter((entry) => entry.sessionId !== sessionId)
+        tailCharacters = tail.reduce((sum, entry) => sum + entry.json.length, 0)
+      })
+    },
+    prune(tx, seq, before, limit) {
+      const upTo = oldEnough.get(seq, limit, before)?.seq
+      if (!upTo) return 0
+      const { changes } = dropUpTo.run(upTo)
+      meta.set('journal_floor', String(upTo))
+      meta.set('journal_head', String(Math.max(head, upTo)))
+      tx.afterCommit(() => {
+        floor = Math.max(floor, upTo)
+        tail = tail.slice(tailIndex(upTo))
+        tailCharacters = tail.reduce((sum, entry) => sum + entry.json.length, 0)
+      })
+      return changes
+    },
+  }
+}

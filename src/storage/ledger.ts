@@ -1,0 +1,123 @@
+/**
+ * The one door: rows, counters and events of facts, in one transaction.
+ *
+ * One function for each kind of change says what it writes and whether that was news.
+ */
+import type { Change, Ledger } from '../domain/changes'
+import type { NewEvent } from '../domain/events'
+import type { Entry } from '../domain/journal'
+import type { Counters, Tally } from './counters'
+import type { SettingsEndpoints } from './endpoints'
+import type { GroupCommit, Tx } from './group-commit'
+import type { StoredJournal } from './journal'
+import type { MessageWriter } from './message-rows'
+import type { NumberedSession, Numbers } from './numbers'
+import type { Parties } from './parties'
+import type { SessionRows } from './sessions'
+import type { StoredVaults } from './vault'
+
+type Writers = {
+  [K in Change['kind']]: (change: Extract<Change, { kind: K }>, tx: Tx, tally: Tally) => boolean
+}
+
+export function createLedger(parts: {
+  writer: GroupCommit
+  numbers: Numbers
+  sessions: SessionRows
+  messages: MessageWriter
+  parties: Parties
+  counters: Counters
+  vaults: StoredVaults
+  journal: StoredJournal
+  endpoints: SettingsEndpoints
+  /** Called after a session was deleted, so that the write-ahead log does not keep what the tables have lost. */
+  onErased: () => void
+}): Ledger {
+  const { writer, numbers, sessions, messages, parties, counters, vaults, journal, endpoints } = parts
+
+  /** The session of a change, or null when it was deleted: a late report must not bring it back. */
+  const alive = (tx: Tx, sessionId: string): NumberedSession | null =>
+    numbers.isGone(tx, sessionId) ? null : numbers.ensureSession(tx, sessionId)
+
+  const writers: Writers = {
+    session_created({ session }, tx) {
+      const { number } = numbers.ensureSession(tx, session.id)
+      sessions.insert(number, session)
+      endpoints.follow(tx, number, session)
+      return true
+    },
+    session_changed({ session }, tx) {
+      const known = numbers.session(session.id, tx)
+      if (!known || !sessions.update(tx, known.number, session)) return false
+      endpoints.follow(tx, known.number, session)
+      return true
+    },
+    session_deleted({ sessionId }, tx) {
+      const known = numbers.session(sessionId, tx)
+      if (!known) return false
+      const { number } = known
+      vaults.forget(tx, number, sessionId)
+      messages.forget(number)
+      parties.forget(tx, number)
+      counters.forget(number)
+      endpoints.forget(tx, number)
+      journal.forget(tx, number, sessionId)
+      sessions.remove(tx, number)
+      numbers.forget(tx, sessionId)
+      tx.afterCommit(parts.onErased)
+      return true
+    },
+    session_active({ sessionId, at }, tx) {
+      const known = numbers.session(sessionId, tx)
+      return known !== null && sessions.active(known.number, at)
+    },
+    message({ message, keepContent, inboxId }, tx, tally) {
+      const session = alive(tx, message.sessionId)
+      if (!session) return false
+      if (inboxId !== null) vaults.dropInbox(session.number, [inboxId])
+      const seal = sessions.encrypts(tx, session.number)
+      return messages.insert(tx, session, message, { keepContent, seal }, tally)
+    },
+    message_status(change, tx, tally) {
+      const session = numbers.session(change.sessionId, tx)
+      return session !== null && messages.climb(session, change, tally)
+    },
+    identity({ sessionId, lid, phoneNumber }, tx) {
+      const session = alive(tx, sessionId)
+      return session !== null && parties.learn(tx, session.number, lid, phoneNumber)
+    },
+    inbox_done({ sessionId, inboxIds }, tx) {
+      const session = numbers.session(sessionId, tx)
+      if (session) vaults.dropInbox(session.number, inboxIds)
+      return true
+    },
+    told: () => true,
+  }
+
+  // The table is typed kind by kind; picking a row by a run-time value loses that pairing, hence the one cast.
+  const write = (change: Change, tx: Tx, tally: Tally): boolean =>
+    (writers[change.kind] as (change: Change, tx: Tx, tally: Tally) => boolean)(change, tx, tally)
+
+  /** Events of a session that is gone are dropped; only the change that removes it still tells of it. */
+  function tellable(change: Change, events: readonly NewEvent[], tx: Tx): readonly NewEvent[] {
+    if (change.kind === 'session_deleted') return events
+    return events.filter((event) => !numbers.isGone(tx, event.sessionId))
+  }
+
+  return {
+    commit(facts) {
+      return writer.run((tx) => {
+        const tally = counters.tally()
+        const news: boolean[] = []
+        const entries: Entry[] = []
+        for (const { change, events } of facts) {
+          const isNews = write(change, tx, tally)
+          news.push(isNews)
+          if (isNews) entries.push(...journal.append(tx, tellable(change, events, tx)))
+        }
+        tally.write()
+        return { news, entries }
+      })
+    },
+  }
+}

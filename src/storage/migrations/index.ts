@@ -1,0 +1,4 @@
+import start from './0001_start.sql' with { type: 'text' }
+
+/** Every step of the schema, oldest first; embedded, so that one binary is enough. A step that was released never changes. */
+export const MIGRATIONS: readonly { name: string; sql: string }[] = [{ name: '0001_start', sql: start }]

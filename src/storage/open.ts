@@ -1,0 +1,203 @@
+/**
+ * Opens the data directory: lock, pragmas, migrations, master key, and the parts that read and write.
+ */
+import { Database } from 'bun:sqlite'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { drizzle } from 'drizzle-orm/bun-sqlite'
+import type { Ledger } from '../domain/changes'
+import type { Idempotency } from '../domain/idempotency'
+import type { Journal } from '../domain/journal'
+import type { Identities, Messages } from '../domain/message'
+import type { Vaults } from '../domain/ownership'
+import type { Accounts } from '../domain/principal'
+import type { Sessions } from '../domain/session'
+import type { Webhooks } from '../domain/webhook'
+import type { Clock } from '../lib/clock'
+import type { Log } from '../lib/log'
+import { createAccounts } from './accounts'
+import { createCounters } from './counters'
+import { createEndpoints } from './endpoints'
+import { createGroupCommit, storageFault } from './group-commit'
+import { createIdempotency } from './idempotency'
+import { createJanitor, type Janitor } from './janitor'
+import { createJournal } from './journal'
+import { createLedger } from './ledger'
+import { takeInstanceLock } from './lock'
+import { createMessageWriter } from './message-rows'
+import { createMessages } from './messages'
+import { createMeta, type Meta } from './meta'
+import { migrate } from './migrate'
+import { createNumbers } from './numbers'
+import { createParties } from './parties'
+import { applyPragmas, type Sync } from './pragmas'
+import { StorageRefused } from './refused'
+import { createSealer, deriveKey, placeOf, type Sealer, Unsealable } from './seal'
+import { createSessionRows } from './sessions'
+import { createVaults } from './vault'
+import { createWebhooks } from './webhooks'
+
+export type StorageOptions = {
+  /** Path of the SQLite file; its directory is made if need be. */
+  file: string
+  /** 32 bytes. */
+  masterKey: Uint8Array
+  clock: Clock
+  sync: Sync
+  log: Log
+  /** Age at which events leave the journal (ms); 30 days unless told otherwise. */
+  eventsKept?: number
+}
+
+export type Storage = {
+  sessions: Sessions
+  messages: Messages
+  identities: Identities
+  ledger: Ledger
+  journal: Journal
+  vaults: Vaults
+  webhooks: Webhooks
+  accounts: Accounts
+  idempotency: Idempotency
+  meta: Meta
+  /** To be started and stopped by the owner. */
+  janitor: Janitor
+  /** False while the disk does not accept writes. */
+  healthy(): boolean
+  /** Writes what is queued, empties the write-ahead log, lets go of the lock; idempotent. */
+  close(): Promise<void>
+}
+
+const DAY = 86_400_000
+/** Pause before the write-ahead log is emptied after something was erased (ms); many erasures share it. */
+const ERASE_AFTER = 1_000
+
+/** Makes the directory private, and the file before SQLite would make it readable to others. */
+function prepareFile(file: string, log: Log): void {
+  const directory = dirname(file)
+  if (!existsSync(directory)) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  else if ((statSync(directory).mode & 0o077) !== 0) {
+    log.warn('The data directory can be read by other users of this machine', { directory })
+  }
+  for (const path of [file, `${file}.lock`]) {
+    closeSync(openSync(path, 'a', 0o600))
+    chmodSync(path, 0o600)
+  }
+}
+
+/** Compares the master key with the one that the database was made with. */
+function checkMasterKey(meta: Meta, master: Sealer): void {
+  const place = placeOf('meta', 'canary')
+  const canary = meta.get('canary')
+  if (canary === null) {
+    meta.set('canary', Buffer.from(master.seal(Buffer.from('wabun'), place)).toString('base64'))
+    return
+  }
+  try {
+    master.open(Buffer.from(canary, 'base64'), place)
+  } catch (error) {
+    if (!(error instanceof Unsealable)) throw error
+    throw new StorageRefused('wrong_master_key', 'The master key is not the one this database was made with')
+  }
+}
+
+/** Throws `StorageRefused` when the data directory must not or cannot be used. */
+export function openStorage(options: StorageOptions): Storage {
+  const { file, log } = options
+  try {
+    prepareFile(file, log)
+  } catch (error) {
+    throw new StorageRefused('unusable', `The data directory cannot be written: ${String(error)}`)
+  }
+  const unlock = takeInstanceLock(`${file}.lock`)
+  try {
+    const database = new Database(file, { create: true, strict: true })
+    try {
+      return assemble(database, options, unlock)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  } catch (error) {
+    unlock()
+    const code = storageFault(error)
+    throw code ? new StorageRefused('unusable', `The database cannot be used (${code})`) : error
+  }
+}
+
+function assemble(database: Database, options: StorageOptions, unlock: () => void): Storage {
+  const { masterKey, clock, log } = options
+  applyPragmas(database, options.sync, log)
+  migrate(database, clock.now())
+
+  const meta = createMeta(database)
+  const master = createSealer(deriveKey(masterKey, 'data keys'))
+  checkMasterKey(meta, master)
+  const sealer = createSealer(deriveKey(masterKey, 'rows'))
+
+  let cancelErase: (() => void) | null = null
+  const onErased = () => {
+    cancelErase ??= clock.after(ERASE_AFTER, () => {
+      cancelErase = null
+      try {
+        database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+      } catch (error) {
+        log.warn('The write-ahead log cannot be emptied now', { error: String(error) })
+      }
+    })
+  }
+
+  const writer = createGroupCommit({ database, clock, log })
+  const numbers = createNumbers(database, master)
+  const parties = createParties(database, numbers)
+  const sessions = createSessionRows(database)
+  const counters = createCounters(database)
+  const journal = createJournal({ database, meta, numbers, sealer, clock, log })
+  const vaults = createVaults({ database, writer, numbers, clock, onErased })
+  const endpoints = createEndpoints({ database, numbers, sealer, journal, clock })
+  const webhooks = createWebhooks({ database, writer, meta, numbers, endpoints, journal, clock, log })
+  const ledger = createLedger({
+    writer,
+    numbers,
+    sessions,
+    messages: createMessageWriter(database, parties),
+    parties,
+    counters,
+    vaults,
+    journal,
+    endpoints,
+    onErased,
+  })
+  const eventsKept = options.eventsKept ?? 30 * DAY
+  const janitor = createJanitor({ database, writer, journal, webhooks, clock, log, eventsKept })
+
+  let closed = false
+  return {
+    sessions,
+    messages: createMessages(database, numbers, parties),
+    identities: parties,
+    ledger,
+    journal,
+    vaults,
+    webhooks,
+    accounts: createAccounts({ database, drizzle: drizzle({ client: database }), writer }),
+    idempotency: createIdempotency({ database, writer, sealer, clock }),
+    meta,
+    janitor,
+    healthy: () => writer.healthy(),
+    async close() {
+      if (closed) return
+      closed = true
+      await janitor.stop()
+      writer.close()
+      cancelErase?.()
+      try {
+        database.run('PRAGMA wal_checkpoint(TRUNCATE)')
+      } catch (error) {
+        log.warn('The write-ahead log cannot be emptied at the end', { error: String(error) })
+      }
+      database.close()
+      unlock()
+    },
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Sealing: AES-256-GCM, so that a row read from disk is secret, unchanged, and in the place where it was written.
+ *
+ * A sealed blob is `version (1) | key id (1) | nonce (12) | ciphertext | tag (16)`. The place (table, session, type, id)
+ * is authenticated with it, so a row moved to another place does not open.
+ */
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomFillSync } from 'node:crypto'
+
+const VERSION = 1
+const NONCE = 12
+const TAG = 16
+const HEAD = 2
+/** Bytes that sealing adds. */
+export const SEAL_OVERHEAD = HEAD + NONCE + TAG
+export const KEY_BYTES = 32
+
+/** A sealed row that does not open: another key, another place, or changed bytes. */
+export class Unsealable extends Error {
+  constructor(place: string) {
+    super(`A stored secret cannot be opened: ${place}`)
+    this.name = 'Unsealable'
+  }
+}
+
+export interface Sealer {
+  /** `place` names table, session, type and id; the same text is needed to open. */
+  seal(plain: Uint8Array, place: string): Uint8Array
+  /** Throws `Unsealable`. */
+  open(sealed: Uint8Array, place: string): Uint8Array
+}
+
+/** Joins the parts of a place; the separator occurs in none of them unescaped. */
+export const placeOf = (...parts: readonly string[]): string =>
+  parts.map((part) => part.replaceAll('\\', '\\\\').replaceAll('|', '\\|')).join('|')
+
+/** A key of its own for each purpose. */
+export const deriveKey = (master: Uint8Array, purpose: string): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', master, new Uint8Array(), `wabun/${purpose}`, KEY_BYTES))
+
+const nonces = new Uint8Array(NONCE * 256)
+let nextNonce = nonces.length
+
+/** Random numbers are drawn in bulk: one call to the system for each nonce costs more than the encryption. */
+function drawNonce(into: Uint8Array, at: number): void {
+  if (nextNonce >= nonces.length) {
+    randomFillSync(nonces)
+    nextNonce = 0
+  }
+  into.set(nonces.subarray(nextNonce, nextNonce + NONCE), at)
+  nextNonce += NONCE
+}
+
+/** Seals and opens with one 32-byte key. */
+export function createSealer(key: Uint8Array): Sealer {
+  if (key.length !== KEY_BYTES) throw new RangeError(`A key has ${KEY_BYTES} bytes, this one ${key.length}`)
+  const keyId = createHash('sha256').update('wabun key id').update(key).digest()[0] ?? 0
+  return {
+    seal(plain, place) {
+      const sealed = Buffer.allocUnsafe(SEAL_OVERHEAD + plain.length)
+      sealed[0] = VERSION
+      sealed[1] = keyId
+      drawNonce(sealed, HEAD)
+      const cipher = createCipheriv('aes-256-gcm', key, sealed.subarray(HEAD, HEAD + NONCE))
+      cipher.setAAD(Buffer.from(place))
+      sealed.set(cipher.update(plain), HEAD + NONCE)
+      cipher.final()
+      sealed.set(cipher.getAuthTag(), sealed.length - TAG)
+      return sealed
+    },
+    open(sealed, place) {
+      if (sealed.length < SEAL_OVERHEAD || sealed[0] !== VERSION || sealed[1] !== keyId) {
+        throw new Unsealable(place)
+      }
+      const opener = createDecipheriv('aes-256-gcm', key, sealed.subarray(HEAD, HEAD + NONCE))
+      opener.setAAD(Buffer.from(place))
+      opener.setAuthTag(sealed.subarray(sealed.length - TAG))
+      const plain = opener.update(sealed.subarray(HEAD + NONCE, sealed.length - TAG))
+      try {
+        opener.final()
+      } catch {
+        throw new Unsealable(place)
+      }
+      return plain
+    },
+  }
+}

@@ -1,0 +1,184 @@
+/** Sessions on disk: the read port, and the rows that the ledger writes. The QR text never gets here. */
+import type { Database } from 'bun:sqlite'
+import type { SessionId } from '../domain/ids'
+import { asSessionId, asTenantId } from '../domain/ids'
+import {
+  DEFAULT_SETTINGS,
+  type MessageCounts,
+  SESSION_STATUSES,
+  type Session,
+  type SessionState,
+  type SessionStatus,
+  type Sessions,
+} from '../domain/session'
+import type { Tx } from './group-commit'
+
+type Row = {
+  id: string
+  tenant: string
+  name: string
+  description: string | null
+  settings: string
+  state: string
+  credentials: Session['credentials']
+  me: string | null
+  client_version: string | null
+  last_disconnect: string | null
+  created_at: number
+  updated_at: number
+  last_activity: number | null
+  first_started_at: number | null
+  connected_ms: number
+}
+
+/** The QR text is a live secret and is left out. */
+const storable = (state: SessionState): SessionState =>
+  state.status === 'qr_generated' ? { ...state, qr: '' } : state
+
+function sessionOf(row: Row): Session {
+  return {
+    id: asSessionId(row.id),
+    tenantId: asTenantId(row.tenant),
+    name: row.name,
+    description: row.description,
+    // Settings that have come into being since the row was written get their defaults.
+    settings: { ...DEFAULT_SETTINGS, ...(JSON.parse(row.settings) as Partial<Session['settings']>) },
+    state: JSON.parse(row.state) as SessionState,
+    credentials: row.credentials,
+    me: row.me === null ? null : (JSON.parse(row.me) as Session['me']),
+    clientVersion: row.client_version,
+    lastDisconnect:
+      row.last_disconnect === null ? null : (JSON.parse(row.last_disconnect) as Session['lastDisconnect']),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    lastActivity: row.last_activity,
+    firstStartedAt: row.first_started_at,
+    connectedMs: row.connected_ms,
+  }
+}
+
+export interface SessionRows extends Sessions {
+  insert(number: number, session: Session): void
+  /** False when there is no such session. */
+  update(tx: Tx, number: number, session: Session): boolean
+  active(number: number, at: number): boolean
+  remove(tx: Tx, number: number): boolean
+  /** Whether message content of this session is sealed. */
+  encrypts(tx: Tx, number: number): boolean
+}
+
+export function createSessionRows(database: Database): SessionRows {
+  const columns =
+    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, created_at, updated_at, last_activity, first_started_at, connected_ms'
+  const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
+  const byId = database.prepare<Row, [string]>(`SELECT ${columns} FROM sessions WHERE id = ?`)
+  const page = database.prepare<Row, [string, number, number]>(
+    `SELECT ${columns} FROM sessions WHERE tenant = ? ORDER BY created_at DESC, number DESC LIMIT ? OFFSET ?`,
+  )
+  const pageOf = database.prepare<Row, [string, string, number, number]>(
+    `SELECT ${columns} FROM sessions WHERE tenant = ? AND status = ? ORDER BY created_at DESC, number DESC LIMIT ? OFFSET ?`,
+  )
+  const count = database.prepare<{ n: number }, [string]>(
+    'SELECT count(*) AS n FROM sessions WHERE tenant = ?',
+  )
+  const countOf = database.prepare<{ n: number }, [string, string]>(
+    'SELECT count(*) AS n FROM sessions WHERE tenant = ? AND status = ?',
+  )
+  const holder = database.prepare<{ id: string }, [string, string]>(
+    "SELECT id FROM sessions WHERE phone_number = ? AND credentials = 'linked' AND id <> ? LIMIT 1",
+  )
+  const totals = database.prepare<MessageCounts, [string]>(
+    'SELECT sent, received, failed FROM message_totals WHERE session = (SELECT number FROM sessions WHERE id = ?)',
+  )
+  const byStatus = database.prepare<{ status: SessionStatus; n: number }, [string | null]>(
+    'SELECT status, count(*) AS n FROM sessions WHERE ?1 IS NULL OR tenant = ?1 GROUP BY status',
+  )
+  const insert = database.prepare(
+    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  const update = database.prepare(
+    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE number = ?`,
+  )
+  const active = database.prepare<unknown, [number, number]>(
+    'UPDATE sessions SET last_activity = max(ifnull(last_activity, 0), ?) WHERE number = ?',
+  )
+  const remove = database.prepare<unknown, [number]>('DELETE FROM sessions WHERE number = ?')
+  const sealing = database.prepare<{ on: number }, [number]>(
+    `SELECT json_extract(settings, '$.enableEncryption') AS "on" FROM sessions WHERE number = ?`,
+  )
+
+  const encrypting = new Map<number, boolean>()
+
+  const values = (session: Session) =>
+    [
+      session.id,
+      session.tenantId,
+      session.name,
+      session.description,
+      JSON.stringify(session.settings),
+      JSON.stringify(storable(session.state)),
+      session.credentials,
+      session.me && JSON.stringify(session.me),
+      session.clientVersion,
+      session.lastDisconnect && JSON.stringify(session.lastDisconnect),
+      session.createdAt,
+      session.updatedAt,
+      session.lastActivity,
+      session.firstStartedAt,
+      session.connectedMs,
+      session.state.status,
+      session.me?.phoneNumber ?? null,
+    ] as const
+
+  return {
+    all: () => all.all().map(sessionOf),
+    get(id) {
+      const row = byId.get(id)
+      return row ? sessionOf(row) : null
+    },
+    list({ tenantId, status, limit, offset }) {
+      const rows =
+        status === undefined ? page.all(tenantId, limit, offset) : pageOf.all(tenantId, status, limit, offset)
+      const total = status === undefined ? count.get(tenantId) : countOf.get(tenantId, status)
+      return { sessions: rows.map(sessionOf), total: total?.n ?? 0 }
+    },
+    holderOf(phoneNumber, except) {
+      const row = holder.get(phoneNumber, except)
+      return row ? asSessionId(row.id) : null
+    },
+    counts(ids) {
+      const found = new Map<SessionId, MessageCounts>()
+      for (const id of ids) found.set(id, totals.get(id) ?? { sent: 0, received: 0, failed: 0 })
+      return found
+    },
+    countByStatus(tenantId) {
+      const counts = Object.fromEntries(SESSION_STATUSES.map((status) => [status, 0])) as Record<
+        SessionStatus,
+        number
+      >
+      for (const row of byStatus.all(tenantId)) counts[row.status] = row.n
+      return counts
+    },
+    countOf: (tenantId) => count.get(tenantId)?.n ?? 0,
+    insert(number, session) {
+      insert.run(number, ...values(session))
+    },
+    update(tx, number, session) {
+      tx.afterCommit(() => encrypting.delete(number))
+      return update.run(...values(session), number).changes > 0
+    },
+    active: (number, at) => active.run(at, number).changes > 0,
+    remove(tx, number) {
+      tx.afterCommit(() => encrypting.delete(number))
+      return remove.run(number).changes > 0
+    },
+    encrypts(tx, number) {
+      const known = encrypting.get(number)
+      if (known !== undefined) return known
+      const row = sealing.get(number)
+      const on = row?.on !== 0
+      if (row) tx.afterCommit(() => encrypting.set(number, on))
+      return on
+    },
+  }
+}
