@@ -1,0 +1,168 @@
+/**
+ * The WhatsApp port as a script: a test plays the server. For matters of state and time only; what goes over the wire is
+ * tested against the sandbox.
+ */
+import { asJid, asMessageId, type Jid, type MessageId, phoneJid } from '../../src/domain/ids'
+import type { Identity } from '../../src/domain/session'
+import {
+  type Acknowledgement,
+  type Connection,
+  type IncomingMessage,
+  type NumberLookup,
+  type OpenRequest,
+  type Outgoing,
+  type Report,
+  SendUnconfirmed,
+  type WhatsApp,
+} from '../../src/domain/whatsapp'
+import type { Clock } from '../../src/lib/clock'
+
+export type ScriptedSend = Outgoing & {
+  acknowledge(): void
+  fail(error: Error): void
+}
+
+export interface ScriptedConnection extends Connection {
+  readonly request: OpenRequest
+  readonly sends: ScriptedSend[]
+  readonly looked: string[]
+  isClosed: boolean
+  isUnlinked: boolean
+  report(report: Report): void
+  /** Runs when the connection is being closed, before it is gone. */
+  onClose: () => void | Promise<void>
+  qr(text?: string, forMs?: number): void
+  paired(me?: Partial<Identity>): void
+  opened(me?: Partial<Identity>): void
+  closed(reason: Extract<Report, { kind: 'closed' }>['why']['reason'], code?: number | null): void
+  message(also?: Partial<IncomingMessage>): void
+}
+
+export interface ScriptedWhatsApp extends WhatsApp {
+  readonly connections: ScriptedConnection[]
+  /** The newest connection. */
+  last(): ScriptedConnection
+  /** Connections that are open. */
+  live(): ScriptedConnection[]
+  /** Numbers that are not on WhatsApp. */
+  readonly missing: Set<string>
+  /** What the server says the LID of a number is. */
+  readonly lids: Map<string, Jid>
+  /** Answers sends at once. */
+  acknowledges: boolean
+}
+
+export const ME: Identity = {
+  phoneNumber: '49301111111',
+  lid: '999@lid',
+  name: 'Support',
+  platform: 'android',
+}
+export const ADA = { phoneNumber: '49302222222', lid: asJid('112233@lid') }
+
+let count = 0
+export const anIncoming = (also: Partial<IncomingMessage> = {}): IncomingMessage => {
+  count += 1
+  return {
+    id: asMessageId(`IN${count}`),
+    chat: ADA.lid,
+    chatParty: ADA,
+    fromMe: false,
+    sender: ADA,
+    senderName: 'Ada',
+    content: { type: 'text', text: `message ${count}` },
+    mentions: [],
+    quoted: null,
+    timestamp: Date.UTC(2026, 0, 1),
+    offline: false,
+    raw: new Uint8Array([1, 2, 3]),
+    inboxId: null,
+    status: 'received',
+    ...also,
+  }
+}
+
+function createConnection(
+  of: ScriptedWhatsApp,
+  clock: Clock,
+  request: OpenRequest,
+  report: (report: Report) => void,
+): ScriptedConnection {
+  const connection: ScriptedConnection = {
+    request,
+    sends: [],
+    looked: [],
+    isClosed: false,
+    isUnlinked: false,
+    report,
+    onClose: () => {},
+    qr: (text = `qr-${of.connections.length}-${clock.monotonic()}`, forMs = 60_000) =>
+      report({ kind: 'qr', text, expiresAt: clock.now() + forMs }),
+    paired: (me = {}) => report({ kind: 'paired', me: { ...ME, ...me } }),
+    opened: (me = {}) => report({ kind: 'opened', me: { ...ME, ...me }, clientVersion: '2.3000.1' }),
+    closed(reason, code = null) {
+      connection.isClosed = true
+      for (const { fail } of connection.sends) fail(new SendUnconfirmed('The connection has ended'))
+      report({ kind: 'closed', why: { reason, code, detail: `scripted ${reason}` } })
+    },
+    message: (also = {}) => report({ kind: 'messages', messages: [anIncoming(also)] }),
+    send(message) {
+      const { promise, resolve, reject } = Promise.withResolvers<Acknowledgement>()
+      const acknowledge = () => resolve({ at: clock.now() })
+      if (connection.isClosed) return Promise.reject(new SendUnconfirmed('The connection has ended'))
+      connection.sends.push({ ...message, acknowledge, fail: reject })
+      if (of.acknowledges) acknowledge()
+      return promise
+    },
+    async pairingCode() {
+      return { code: 'ABCD-1234', expiresAt: clock.now() + 160_000 }
+    },
+    async lookUp(phoneNumbers): Promise<NumberLookup[]> {
+      connection.looked.push(...phoneNumbers)
+      return phoneNumbers.map((phoneNumber) => ({
+        phoneNumber,
+        exists: !of.missing.has(phoneNumber),
+        lid: of.lids.get(phoneNumber) ?? null,
+      }))
+    },
+    async close() {
+      await connection.onClose()
+      connection.isClosed = true
+      for (const { fail } of connection.sends) fail(new SendUnconfirmed('The connection was closed'))
+    },
+    async logout() {
+      connection.isUnlinked = true
+      await connection.close()
+    },
+  }
+  return connection
+}
+
+export function createScriptedWhatsApp(clock: Clock): ScriptedWhatsApp {
+  let ids = 0
+  const whatsapp: ScriptedWhatsApp = {
+    connections: [],
+    missing: new Set(),
+    lids: new Map(),
+    acknowledges: true,
+    last() {
+      const connection = whatsapp.connections.at(-1)
+      if (!connection) throw new Error('nothing was opened')
+      return connection
+    },
+    live: () => whatsapp.connections.filter(({ isClosed }) => !isClosed),
+    open(request, report) {
+      const connection = createConnection(whatsapp, clock, request, report)
+      whatsapp.connections.push(connection)
+      return connection
+    },
+    newMessageId(): MessageId {
+      ids += 1
+      return asMessageId(`OUT${ids}`)
+    },
+    encode: (content) => new TextEncoder().encode(content.text),
+  }
+  return whatsapp
+}
+
+export const adaPhone = phoneJid(ADA.phoneNumber)
