@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { asJid } from '../../src/domain/ids'
 import { createLog } from '../../src/lib/log'
-import { createWorld, remember, type TestSession, type TestWorld } from './support/world'
+import { createWorld, type TestWorld } from './support/world'
 
 let world: TestWorld
 beforeAll(async () => {
@@ -12,13 +11,6 @@ beforeAll(async () => {
   )
 })
 afterAll(() => world.stop())
-
-const sendText = (session: TestSession, to: string, text: string) => {
-  const raw = world.network.encode({ type: 'text', text }, { mentions: [], quoted: null })
-  const id = world.network.newMessageId()
-  remember(session, id, raw)
-  return { id, acknowledged: session.connection.send({ id, to: asJid(to), raw }) }
-}
 
 describe('a connection', () => {
   test('is linked by QR, sends, and receives', async () => {
@@ -38,7 +30,7 @@ describe('a connection', () => {
     const delivered = session.next('statuses', ({ statuses }) =>
       statuses.some(({ status }) => status === 'delivered'),
     )
-    const { id, acknowledged } = sendText(session, bob.jid, 'hello bob')
+    const { id, acknowledged } = world.say(session, bob.jid, 'hello bob')
     expect((await acknowledged).at).toBeGreaterThan(0)
     expect((await arrived).id).toBe(id)
     expect((await delivered).statuses[0]?.messageId as string).toBe(id)

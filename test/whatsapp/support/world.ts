@@ -1,5 +1,6 @@
 /** A sandbox, simulated phones and our adapter in one process; every wait is for a report. */
 
+import { asJid } from '../../../src/domain/ids'
 import type { Connection, Report } from '../../../src/domain/whatsapp'
 import { systemClock } from '../../../src/lib/clock'
 import { type Log, silentLog } from '../../../src/lib/log'
@@ -37,6 +38,8 @@ export interface TestWorld {
   session(id?: string): TestSession
   /** A session linked to a phone by QR, through the restart, and opened. */
   linked(phone: Phone, id?: string): Promise<TestSession>
+  /** Says something from a session; `acknowledged` is what `Connection.send` gives. */
+  say(session: TestSession, to: string, text: string): { id: string; acknowledged: Promise<{ at: number }> }
   stop(): Promise<void>
 }
 
@@ -131,6 +134,12 @@ export async function createWorld(options: WorldOptions = {}): Promise<TestWorld
       linked.open()
       await opened
       return linked
+    },
+    say(session, to, text) {
+      const raw = network.encode({ type: 'text', text }, { mentions: [], quoted: null })
+      const id = network.newMessageId()
+      remember(session, id, raw)
+      return { id, acknowledged: session.connection.send({ id, to: asJid(to), raw }) }
     },
     async stop() {
       await Promise.all(sessions.map(({ connection }) => connection?.close()))
