@@ -28,8 +28,8 @@ try {
     console.log(
       `${kind}: ${tally.sent} messages, ${tally.kills} kills: ${tally.lost.length} lost, ${tally.doubled.length} doubled, ${tally.strange.length} strange`,
     )
-    for (const line of [...tally.lost.map((text) => `lost: ${text}`), ...tally.doubled, ...tally.strange])
-      console.log(`  ${line}`)
+    const lines = [...tally.lost.map((text) => `lost: ${text}`), ...tally.doubled, ...tally.strange]
+    for (const line of guard === 'on' ? lines : []) console.log(`  ${line}`)
     const clean = tally.lost.length + tally.doubled.length + tally.strange.length === 0
     sound &&= guard === 'on' ? clean : tally.lost.length > 0
   }

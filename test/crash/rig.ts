@@ -31,8 +31,20 @@ export type RigOptions = {
   say?: (line: string) => void
 }
 
+/**
+ * When the service dies: as the k-th message reaches the webhook receiver, or as WhatsApp takes the receipt of the k-th,
+ * after which it will never send that message again.
+ */
+const MOMENTS = ['sink', 'receipt'] as const
+
+async function within(what: string, moment: Promise<unknown>, ms = 30_000): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`Waited ${ms} ms in vain: ${what}`)), ms)
+  await Promise.race([moment, late.promise]).finally(() => clearTimeout(timer))
+}
+
 /** How long a message may be missing after a restart before it counts as lost (ms). */
-const PATIENCE = { on: 30_000, off: 6_000 }
+const PATIENCE = { on: 30_000, off: 2_500 }
 const OUTGOING = 12
 
 /** Starts the processes, links the session and resolves when it is connected. */
@@ -100,34 +112,47 @@ export async function startCrashRig(options: RigOptions): Promise<CrashRig> {
       round += 1
       sink.clear()
       const k = 1 + Math.floor(random() * BURST)
+      // Every second burst is sent while the service is down and comes as the backlog of a new connection.
+      const away = round % 2 === 0
       const texts = Array.from({ length: BURST }, (_, n) => `round ${round} message ${n}`)
-      const dead = Promise.withResolvers<void>()
+      const moment = MOMENTS[Math.floor((round - 1) / 2) % MOMENTS.length] ?? 'sink'
       let seen = 0
+      const told = Promise.withResolvers<void>()
       const stopListening = sink.onDelivery((delivery) => {
         if (delivery.event !== 'message.received' || !texts.includes(String(delivery.body.text))) return
         seen += 1
-        if (seen === k) {
-          gateway.child.signal('SIGKILL')
-          dead.resolve(gateway.kill())
-        }
+        if (moment === 'sink' && seen === k) told.resolve(gateway.kill())
       })
-      await Promise.all(texts.map((text, n) => sandbox.say(peers[n % peers.length] ?? '', us, text)))
-      await until(`the ${k}-th delivery of round ${round}`, () => (seen >= k ? true : null))
-      await dead.promise
+      const atReceipt = (pid: number) => sandbox.killAtReceipt(pid, us, k)
+      const burst = () =>
+        sandbox.burst(texts.map((text, n) => ({ from: peers[n % peers.length] ?? '', to: us, text })))
+      if (away) {
+        await gateway.kill()
+        await burst()
+        // It may be dead before it has said that it listens.
+        if (moment === 'receipt') await gateway.start({}, atReceipt).catch(() => undefined)
+        else await gateway.start()
+      } else {
+        if (moment === 'receipt') await atReceipt(gateway.child.pid)
+        await burst()
+      }
+      const dead = moment === 'sink' ? told.promise : gateway.child.exited
+      await within(`the ${k}-th ${moment} of round ${round}`, dead)
       stopListening()
       await restart(tally)
-      const patience = PATIENCE[options.guard]
       await until(
         'all messages',
         async () => ((await missing(texts)).length === 0 ? true : null),
-        patience,
+        PATIENCE[options.guard],
         50,
       ).catch(() => undefined)
       const lost = await missing(texts)
       tally.sent += texts.length
       tally.lost.push(...lost)
       await checkDoubles(texts, tally)
-      say(`round ${round}: killed at ${k} of ${BURST}, ${lost.length} lost`)
+      say(
+        `round ${round}: ${away ? 'backlog' : 'live'}, killed at ${moment} ${k} of ${BURST}, ${lost.length} lost`,
+      )
     },
 
     async outboundRound(tally) {

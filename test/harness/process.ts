@@ -24,6 +24,8 @@ export type ChildOptions = {
   cwd?: string
   /** Longest wait for the ready line (ms). */
   readyWithinMs?: number
+  /** Told the process id as soon as there is one. */
+  onSpawn?: (pid: number) => void
   /** Run this compiled program in place of `bun <args>`; gets `args` as they are. */
   program?: string
 }
@@ -55,6 +57,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     stdout: 'pipe',
     stderr: 'pipe',
   })
+  options.onSpawn?.(spawned.pid)
   const pieces: string[] = []
   let url = ''
   const listening = Promise.withResolvers<number>()

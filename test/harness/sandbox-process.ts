@@ -5,8 +5,6 @@ import { type Child, type Endpoint, startChild } from './process'
 /** A message as the phone shows it. */
 export type PhoneText = { id: string; from: string; text: string | null }
 
-export type LoginTimes = { connections: number[]; logins: number[] }
-
 /** Client of a sandbox process. Phone numbers are digits. */
 export interface SandboxProcess {
   readonly child: Child
@@ -17,12 +15,19 @@ export interface SandboxProcess {
   scan(phoneNumber: string, qr: string): Promise<void>
   /** Sends a text from a phone; resolves with the message id once the server has taken it. */
   say(from: string, to: string, text: string): Promise<string>
+  /** Sends many texts at once; resolves with their ids once the server has taken all. */
+  burst(orders: readonly { from: string; to: string; text: string }[]): Promise<string[]>
+  /** Kills process `pid` at once when the `receipts`-th delivery receipt of this number's companion has arrived. */
+  killAtReceipt(pid: number, phoneNumber: string, receipts: number): Promise<void>
   /** What a phone has got from others, decrypted there. */
   received(phoneNumber: string): Promise<PhoneText[]>
   /** A fault by its name (contract §9); resolves with its id. */
   fault(fault: Record<string, unknown>): Promise<string>
   clearFaults(): Promise<void>
   stats(): Promise<StatsSnapshot>
+  /** When the first WebSocket since the last `watchConnections` came (ms since the epoch, with fractions). */
+  firstConnection(): Promise<number | null>
+  watchConnections(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -54,12 +59,20 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     },
     say: async (from, to, text) =>
       (await call<{ messageId: string }>('POST', `/phones/${from}/messages`, { to, text })).messageId,
+    burst: (orders) => call<string[]>('POST', '/burst', orders),
+    async killAtReceipt(pid, phoneNumber, receipts) {
+      await call('POST', '/doom', { pid, phoneNumber, left: receipts })
+    },
     received: (phoneNumber) => call<PhoneText[]>('GET', `/phones/${phoneNumber}/messages`),
     fault: async (fault) => (await call<{ id: string }>('POST', '/faults', fault)).id,
     async clearFaults() {
       await call('DELETE', '/faults')
     },
     stats: () => call<StatsSnapshot>('GET', '/stats'),
+    firstConnection: async () => (await call<{ at: number | null }>('GET', '/first-connection')).at,
+    async watchConnections() {
+      await call('DELETE', '/first-connection')
+    },
     async stop() {
       await child.stop()
     },

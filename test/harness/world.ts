@@ -16,7 +16,7 @@ export interface Gateway {
   readonly child: Child
   readonly dataDir: string
   /** Starts the process on its data directory. */
-  start(env?: Record<string, string>): Promise<void>
+  start(env?: Record<string, string>, onSpawn?: (pid: number) => void): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
   /** Makes a session and resolves with its id. */
@@ -95,8 +95,9 @@ export function wabunGateway(options: WabunOptions): Wabun {
     get child() {
       return running()
     },
-    async start(env = {}) {
+    async start(env = {}, onSpawn) {
       child = await startChild({
+        ...(onSpawn === undefined ? {} : { onSpawn }),
         name: 'wabun serve',
         args: [
           ...(options.preload === undefined ? [] : ['--preload', options.preload]),
@@ -176,8 +177,9 @@ export function rawGateway(options: {
     get child() {
       return running()
     },
-    async start(env = {}) {
+    async start(env = {}, onSpawn) {
       child = await startChild({
+        ...(onSpawn === undefined ? {} : { onSpawn }),
         name: 'raw gateway',
         args: [
           ...(options.preload === undefined ? [] : ['--preload', options.preload]),

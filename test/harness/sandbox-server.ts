@@ -1,0 +1,129 @@
+/** Entry of the sandbox process that the rigs start: the library behind a bare HTTP port, and the times of its logins. */
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FaultInput } from '../../src/sandbox/faults'
+import { createSandbox } from '../../src/sandbox/sandbox'
+
+const sandbox = createSandbox()
+await sandbox.start()
+
+const authority = join(mkdtempSync(join(tmpdir(), 'wabun-sandbox-')), 'ca.pem')
+writeFileSync(authority, sandbox.caPem)
+
+/** Milliseconds since the epoch with fractions, comparable between processes of one machine. */
+const now = () => performance.timeOrigin + performance.now()
+let firstConnection: number | null = null
+const { stats } = sandbox.server
+const opened = stats.opened.bind(stats)
+stats.opened = () => {
+  firstConnection ??= now()
+  opened()
+}
+
+/** A process that dies the moment its `left`-th delivery receipt for this number's companion has arrived. */
+let doomed: { pid: number; phoneNumber: string; left: number } | null = null
+const { log } = sandbox.server
+const record = log.record.bind(log)
+log.record = (direction, device, stanza) => {
+  record(direction, device, stanza)
+  if (doomed === null || direction !== 'in' || stanza.tag !== 'receipt' || stanza.attrs.type === 'retry')
+    return
+  if (device?.phoneNumber !== doomed.phoneNumber || device.deviceId === 0) return
+  // One receipt may confirm several messages.
+  const list = Array.isArray(stanza.content) ? stanza.content.find(({ tag }) => tag === 'list') : undefined
+  doomed.left -= 1 + (Array.isArray(list?.content) ? list.content.length : 0)
+  if (doomed.left > 0) return
+  const { pid } = doomed
+  doomed = null
+  process.kill(pid, 'SIGKILL')
+}
+
+const json = (body: unknown) => Response.json(body)
+type Body = Record<string, string>
+const bodyOf = async (request: Request) => (await request.json()) as Body
+/** A refusal is an answer, not a crash. */
+const safely =
+  <R extends Request>(work: (request: R) => Promise<Response> | Response) =>
+  async (request: R) => {
+    try {
+      return await work(request)
+    } catch (error) {
+      return new Response(error instanceof Error ? error.message : String(error), { status: 400 })
+    }
+  }
+
+const server = Bun.serve({
+  hostname: '127.0.0.1',
+  port: 0,
+  idleTimeout: 120,
+  routes: {
+    '/endpoint': () =>
+      json({
+        WHATSAPP_URL: sandbox.url,
+        WHATSAPP_ROOT_KEY: sandbox.rootPublicKey,
+        WHATSAPP_MEDIA_HOSTS: sandbox.mediaHost,
+        NODE_EXTRA_CA_CERTS: authority,
+      }),
+    '/stats': () => json(stats.snapshot()),
+    '/first-connection': {
+      GET: () => json({ at: firstConnection }),
+      DELETE: () => {
+        firstConnection = null
+        return json({})
+      },
+    },
+    '/phones': {
+      POST: safely(async (request) => {
+        const { phoneNumber = '', name = '' } = await bodyOf(request)
+        sandbox.addPhone({ phoneNumber, name })
+        return json({})
+      }),
+    },
+    '/phones/:number/scan': {
+      POST: safely(async (request: Bun.BunRequest<'/phones/:number/scan'>) => {
+        const { qr = '' } = await bodyOf(request)
+        return json(await sandbox.phone(request.params.number).scan(qr))
+      }),
+    },
+    '/phones/:number/messages': {
+      GET: safely((request: Bun.BunRequest<'/phones/:number/messages'>) =>
+        json(
+          sandbox
+            .phone(request.params.number)
+            .messages()
+            .filter((message) => !message.fromMe)
+            .map(({ id, from, content }) => ({ id, from, text: content.text ?? null })),
+        ),
+      ),
+      POST: safely(async (request: Bun.BunRequest<'/phones/:number/messages'>) => {
+        const { to = '', text = '' } = await bodyOf(request)
+        const message = await sandbox.phone(request.params.number).send(to, text)
+        return json({ messageId: message.id })
+      }),
+    },
+    // Orders given in one request leave in one piece, as messages do that have piled up.
+    '/burst': {
+      POST: safely(async (request) => {
+        const orders = (await request.json()) as { from: string; to: string; text: string }[]
+        const sent = await Promise.all(orders.map(({ from, to, text }) => sandbox.phone(from).send(to, text)))
+        return json(sent.map(({ id }) => id))
+      }),
+    },
+    '/doom': {
+      POST: safely(async (request) => {
+        doomed = (await request.json()) as typeof doomed
+        return json({})
+      }),
+    },
+    '/faults': {
+      POST: safely(async (request) =>
+        json(sandbox.server.faults.add((await bodyOf(request)) as unknown as FaultInput)),
+      ),
+      DELETE: () => json({ cleared: sandbox.server.faults.clear() }),
+    },
+  },
+  fetch: () => new Response('not found', { status: 404 }),
+})
+console.log(`listening on http://127.0.0.1:${server.port}`)
+process.on('SIGTERM', () => process.exit(0))
