@@ -48,6 +48,8 @@ export interface PhoneCompanions {
 }
 
 const CODE_PAIRING_TIMEOUT_MS = 20_000
+/** A code can be on the companion's screen a moment before its request has reached the phone. */
+const HELLO_WAIT_MS = 2_000
 const HISTORY_CHATS = 50
 const HISTORY_PER_CHAT = 20
 
@@ -60,6 +62,7 @@ const PROTOCOL = proto.Message.ProtocolMessage.Type
 export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
   const { state, scope, uplink, signal, journal, outbox, own } = parts
   let hello: Hello | null = null
+  let heard: (() => void) | null = null
   let finish: ((answer: Finish) => void) | null = null
   const seconds = () => Math.floor(parts.now() / 1000)
   const freshId = () => messageId(randomBytes(16))
@@ -80,6 +83,16 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
       await shareAppStateKey(device.id)
     })
     return device
+  }
+
+  async function nextHello(): Promise<Hello> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, HELLO_WAIT_MS)
+    heard = resolve
+    await promise
+    clearTimeout(timer)
+    if (!hello) throw new PairingError('No companion has asked for a code for this number')
+    return hello
   }
 
   async function publishKeyIndexes(): Promise<void> {
@@ -200,8 +213,7 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
     },
 
     async enterCode(code) {
-      if (!hello) throw new PairingError('No companion has asked for a code for this number')
-      const { ref, wrapped } = hello
+      const { ref, wrapped } = hello ?? (await nextHello())
       const pairing: CodePairing & { wrapped: Buffer } = beginCodePairing(code, wrapped)
       const { promise, resolve, reject } = Promise.withResolvers<Finish>()
       const timer = setTimeout(
@@ -245,6 +257,7 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
         const wrapped = childBytes(reg, 'link_code_pairing_wrapped_companion_ephemeral_pub')
         const ref = childText(reg, 'link_code_pairing_ref')
         if (wrapped && ref) hello = { ref, wrapped }
+        heard?.()
       }
       if (reg?.attrs.stage === 'companion_finish') {
         const bundle = childBytes(reg, 'link_code_pairing_wrapped_key_bundle')
