@@ -98,7 +98,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   let phase: 'live' | 'stopping' | 'gone' = 'live'
   /** Set by pairing: the next opening is the handover that WhatsApp asks for. */
   let handover = false
-  /** The key store holds nothing of an earlier link or pairing. */
+  /** The key store holds nothing of an earlier link or pairing, or what it holds is to be kept. */
   let isClean = false
   /** Events of decisions that could not be committed when they were taken. */
   let owed: NewEvent[] = []
@@ -353,6 +353,8 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         code: report.why.code,
         detail: report.why.detail,
       })
+      // WhatsApp asks for a restart only after it has linked the device, whether we have heard of that or not.
+      if (report.why.reason === 'restart_required') isClean = true
       return carryOut(outcome)
     }
     // A further code of the same window is nothing to store: the text never is, and its time is known only here.
