@@ -59,6 +59,8 @@ export type Principal = {
 /** Accounts, keys and revoked tokens on disk. */
 export interface Accounts {
   countUsers(): number
+  /** The oldest administrator, who owns the server. */
+  owner(): User | null
   userById(id: TenantId): User | null
   /** By username or e-mail address, without regard to case. */
   userByLogin(login: string): User | null

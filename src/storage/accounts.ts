@@ -53,6 +53,13 @@ export function createAccounts(parts: {
     .where(or(eq(users.usernameKey, sql.placeholder('login')), eq(users.emailKey, sql.placeholder('login'))))
     .limit(1)
     .prepare()
+  const first = db
+    .select()
+    .from(users)
+    .where(eq(users.role, 'admin'))
+    .orderBy(asc(users.createdAt), asc(users.id))
+    .limit(1)
+    .prepare()
   const byHash = db
     .select()
     .from(apiKeys)
@@ -65,6 +72,10 @@ export function createAccounts(parts: {
 
   return {
     countUsers,
+    owner() {
+      const row = first.get()
+      return row ? userOf(row) : null
+    },
     userById(id) {
       const row = byId.get({ id })
       return row ? userOf(row) : null

@@ -1,0 +1,306 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
+import { type AccessOptions, createAccess, type Revocation } from '../../src/access/access'
+import { isApiKey, maskApiKey, newApiKey } from '../../src/access/api-keys'
+import { createPasswords } from '../../src/access/passwords'
+import { AppError } from '../../src/domain/errors'
+import { SCOPES } from '../../src/domain/principal'
+import { silentLog } from '../../src/lib/log'
+import type { Storage } from '../../src/storage/open'
+import { makeRig, movableClock, type Rig } from '../storage/rig'
+
+const SECRET = 's'.repeat(32)
+const PASSWORD = 'correct horse battery'
+const ADA = { username: 'ada', email: 'ada@example.com', password: PASSWORD }
+const BOB = { username: 'bob', email: 'bob@example.com', password: PASSWORD }
+
+let rig: Rig
+let storage: Storage
+let clock = movableClock()
+
+beforeEach(() => {
+  rig = makeRig()
+  storage = rig.open()
+  clock = movableClock()
+})
+afterEach(() => rig.clear())
+
+const make = (also: Partial<AccessOptions> = {}) =>
+  createAccess({
+    accounts: storage.accounts,
+    clock,
+    jwtSecret: SECRET,
+    registration: 'open',
+    defaultPlan: 'free',
+    log: silentLog,
+    ...also,
+  })
+
+const codeOf = async (work: Promise<unknown>): Promise<string> => {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof AppError) return error.code
+    throw error
+  }
+  return 'no error'
+}
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+describe('registration', () => {
+  test('the first account owns the server, later ones are users of the default plan', async () => {
+    const access = make()
+    const ada = await access.register(ADA)
+    const bob = await access.register(BOB)
+    expect(ada.user).toMatchObject({ role: 'admin', plan: 'enterprise', isActive: true })
+    expect(bob.user).toMatchObject({ role: 'user', plan: 'free' })
+    const principal = await access.authenticate({ apiKey: ada.apiKey })
+    expect(principal).toMatchObject({ tenantId: ada.user.id, scopes: SCOPES, by: { kind: 'key' } })
+    expect((await access.authenticate(bearer(bob.token))).scopes).not.toContain('admin')
+  })
+
+  test('of two at the same moment only one owns the server', async () => {
+    const access = make()
+    const [one, two] = await Promise.all([access.register(ADA), access.register(BOB)])
+    expect([one.user.role, two.user.role].sort()).toEqual(['admin', 'user'])
+  })
+
+  test('is closed after the first when so configured, also for two at once', async () => {
+    const access = make({ registration: 'first' })
+    const codes = await Promise.all([codeOf(access.register(ADA)), codeOf(access.register(BOB))])
+    expect(codes.sort()).toEqual(['REGISTRATION_CLOSED', 'no error'])
+    expect(await codeOf(access.register({ ...BOB, username: 'carl' }))).toBe('REGISTRATION_CLOSED')
+  })
+
+  test('names and addresses are taken without regard to case', async () => {
+    const access = make()
+    await access.register(ADA)
+    expect(await codeOf(access.register({ ...BOB, username: 'ADA' }))).toBe('USERNAME_TAKEN')
+    expect(await codeOf(access.register({ ...BOB, email: 'Ada@Example.com' }))).toBe('EMAIL_TAKEN')
+  })
+})
+
+describe('login and tokens', () => {
+  test('by name or address; wrong ones are one and the same failure', async () => {
+    const access = make()
+    await access.register(ADA)
+    expect((await access.login({ username: 'Ada', password: PASSWORD })).expiresIn).toBe('24h')
+    const { token } = await access.login({ email: 'ada@example.com', password: PASSWORD })
+    expect((await access.authenticate(bearer(token))).username).toBe('ada')
+    for (const wrong of [
+      { username: 'ada', password: 'wrong horse' },
+      { username: 'nobody', password: PASSWORD },
+      { password: PASSWORD },
+    ]) {
+      expect(await codeOf(access.login(wrong))).toBe('AUTH_INVALID_CREDENTIALS')
+    }
+  })
+
+  test('logging out takes this token back at once, and says so', async () => {
+    const access = make()
+    const { token, user } = await access.register(ADA)
+    const told: Revocation[] = []
+    const leave = access.onRevoked((who) => told.push(who))
+    const principal = await access.authenticate(bearer(token))
+    const second = await access.refresh(token)
+    await access.logout(principal)
+    expect(await codeOf(access.authenticate(bearer(token)))).toBe('AUTH_INVALID_TOKEN')
+    expect(await codeOf(access.refresh(token))).toBe('AUTH_INVALID_TOKEN')
+    expect((await access.authenticate(bearer(second.token))).tenantId).toBe(user.id)
+    expect(told).toEqual([{ tenantId: user.id, jti: (principal.by as { jti: string }).jti }])
+    leave()
+    // Another process life: the revocation is on disk.
+    await storage.close()
+    storage = rig.open()
+    expect(await codeOf(make().authenticate(bearer(token)))).toBe('AUTH_INVALID_TOKEN')
+  })
+
+  test('end after 24 hours, remembered or not', async () => {
+    const access = make()
+    const { token } = await access.register(ADA)
+    clock.shift = 86_000_000
+    expect((await access.authenticate(bearer(token))).username).toBe('ada')
+    clock.shift = 86_401_000
+    expect(await codeOf(access.authenticate(bearer(token)))).toBe('AUTH_TOKEN_EXPIRED')
+    expect(await codeOf(make().authenticate(bearer(token)))).toBe('AUTH_TOKEN_EXPIRED')
+  })
+
+  test('forged, foreign and malformed ones are refused', async () => {
+    const access = make()
+    const { token } = await access.register(ADA)
+    const [head = '', body = '', signature = ''] = token.split('.')
+    const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const payload = JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, unknown>
+    const foreign = make({ jwtSecret: 'x'.repeat(32) })
+    const { token: otherKey } = await foreign.login({ username: 'ada', password: PASSWORD })
+    const forged = [
+      `${encode({ alg: 'none', typ: 'JWT' })}.${body}.`,
+      `${encode({ alg: 'HS256', typ: 'JWT', jwk: {} })}.${body}.${signature}`,
+      `${head}.${encode({ ...payload, sub: 'usr_other' })}.${signature}`,
+      `${head}.${encode({ ...payload, exp: 1 })}.${signature}`,
+      `${head}.${body}.${signature.slice(1)}`,
+      `${head}.${body}`,
+      otherKey,
+      'x',
+      'a'.repeat(10_000),
+    ]
+    for (const one of forged)
+      expect(await codeOf(access.authenticate(bearer(one)))).toBe('AUTH_INVALID_TOKEN')
+    expect(await codeOf(access.authenticate({ authorization: 'Basic abc' }))).toBe('AUTH_INVALID_TOKEN')
+    expect(await codeOf(access.authenticate({}))).toBe('AUTH_REQUIRED')
+    expect((await access.authenticate({ authorization: `bearer ${token}` })).username).toBe('ada')
+  })
+
+  test('a token of another audience, issuer or without an end is refused although its signature is right', async () => {
+    const { jwt } = await import('@elysiajs/jwt')
+    const { user } = await make().register(ADA)
+    const good = { name: 'jwt', secret: SECRET, alg: 'HS256', iss: 'wabun', aud: 'wabun-api' } as const
+    const exp = Math.floor(Date.now() / 1_000) + 60
+    const claims = { sub: user.id, jti: 'j', exp }
+    const sign = (options: object, payload: object) =>
+      jwt({ ...good, ...options }).decorator.jwt.sign(payload as never)
+    expect((await make().authenticate(bearer(await sign({}, claims)))).username).toBe('ada')
+    for (const one of [
+      await sign({ aud: 'other' }, claims),
+      await sign({ iss: 'other' }, claims),
+      await sign({ typ: 'other' }, claims),
+      await sign({ alg: 'HS512' }, claims),
+      await sign({}, { sub: user.id, jti: 'j' }),
+      await sign({}, { sub: user.id, exp }),
+    ]) {
+      expect(await codeOf(make().authenticate(bearer(one)))).toBe('AUTH_INVALID_TOKEN')
+    }
+  })
+
+  test('a short secret is refused', () => {
+    expect(() => make({ jwtSecret: 'short' })).toThrow(RangeError)
+  })
+})
+
+describe('API keys', () => {
+  test('have a form that can be checked without a look-up', () => {
+    for (let i = 0; i < 50; i += 1) {
+      const key = newApiKey()
+      expect(key).toMatch(/^wapi_[A-Za-z0-9_-]{38}$/)
+      expect(isApiKey(key)).toBe(true)
+      const at = 5 + (i % 30)
+      const changed = `${key.slice(0, at)}${key[at] === 'A' ? 'B' : 'A'}${key.slice(at + 1)}`
+      expect(isApiKey(changed)).toBe(false)
+    }
+    expect(isApiKey('wapi_')).toBe(false)
+    expect(maskApiKey('wapi_12345678901234567890abcdef')).toBe('wapi_12…cdef')
+  })
+
+  test('junk is refused without touching the database', async () => {
+    const accounts = {
+      ...storage.accounts,
+      keyByHash: () => {
+        throw new Error('looked up')
+      },
+    }
+    const access = make({ accounts })
+    expect(await codeOf(access.authenticate({ apiKey: 'wapi_junk' }))).toBe('AUTH_INVALID_API_KEY')
+    // The control: a well-formed key is looked up.
+    await expect(access.authenticate({ apiKey: newApiKey() })).rejects.toThrow('looked up')
+  })
+
+  test('decide when a token is given as well', async () => {
+    const access = make()
+    const ada = await access.register(ADA)
+    const bob = await access.register(BOB)
+    const who = await access.authenticate({ ...bearer(ada.token), apiKey: bob.apiKey })
+    expect(who.username).toBe('bob')
+    expect(await codeOf(access.authenticate({ ...bearer(ada.token), apiKey: newApiKey() }))).toBe(
+      'AUTH_INVALID_API_KEY',
+    )
+  })
+
+  test('are limited to their scopes, and cannot widen them', async () => {
+    const access = make()
+    const { token } = await access.register(ADA)
+    const ada = await access.authenticate(bearer(token))
+    const { apiKey, key } = await access.createKey(ada, { name: 'Reports', scopes: ['messages:read'] })
+    expect(key).toMatchObject({ name: 'Reports', scopes: ['messages:read'], isDefault: false })
+    const limited = await access.authenticate({ apiKey })
+    expect(limited.scopes).toEqual(['messages:read'])
+    expect(await codeOf(access.createKey(limited, { name: 'More' }))).toBe('FORBIDDEN')
+    expect(await codeOf(access.regenerateKey(limited))).toBe('FORBIDDEN')
+    expect(await codeOf(access.removeKey(limited, key.id))).toBe('FORBIDDEN')
+    const { apiKey: all } = await access.createKey(ada, { name: 'All', scopes: ['admin'] })
+    expect((await access.authenticate({ apiKey: all })).scopes).toEqual(SCOPES)
+    const bob = await access.authenticate(bearer((await access.register(BOB)).token))
+    expect(await codeOf(access.createKey(bob, { name: 'Admin', scopes: ['admin'] }))).toBe('FORBIDDEN')
+    expect(await codeOf(access.logout(limited))).toBe('FORBIDDEN')
+  })
+
+  test('are listed masked, removed, and replaced; others’ keys do not exist', async () => {
+    const access = make()
+    const ada = await access.register(ADA)
+    const bob = await access.authenticate(bearer((await access.register(BOB)).token))
+    const principal = await access.authenticate(bearer(ada.token))
+    const told: Revocation[] = []
+    access.onRevoked((who) => told.push(who))
+    const { key, apiKey } = await access.createKey(principal, { name: 'Second' })
+    expect(access.listKeys(principal).map((one) => [one.name, one.isDefault])).toEqual([
+      ['Default', true],
+      ['Second', false],
+    ])
+    expect(JSON.stringify(access.listKeys(principal))).not.toContain(apiKey)
+    expect(await codeOf(access.removeKey(bob, key.id))).toBe('API_KEY_NOT_FOUND')
+    await access.removeKey(principal, key.id)
+    expect(await codeOf(access.authenticate({ apiKey }))).toBe('AUTH_INVALID_API_KEY')
+    const fresh = await access.regenerateKey(principal)
+    expect(await codeOf(access.authenticate({ apiKey: ada.apiKey }))).toBe('AUTH_INVALID_API_KEY')
+    expect((await access.authenticate({ apiKey: fresh.apiKey })).username).toBe('ada')
+    expect(told.map((who) => who.tenantId)).toEqual([ada.user.id, ada.user.id])
+    expect(access.listKeys(principal)).toHaveLength(1)
+  })
+
+  test('the key of the configuration is the owner’s', async () => {
+    const fixedApiKey = 'f'.repeat(32)
+    const access = make({ fixedApiKey, registration: 'first' })
+    const owners = await Promise.all([1, 2, 3].map(() => access.authenticate({ apiKey: fixedApiKey })))
+    expect(new Set(owners.map((one) => one.tenantId)).size).toBe(1)
+    expect(owners[0]).toMatchObject({ username: 'owner', role: 'admin', plan: 'enterprise', scopes: SCOPES })
+    expect(await codeOf(access.authenticate({ apiKey: `${fixedApiKey}x` }))).toBe('AUTH_INVALID_API_KEY')
+    expect(await codeOf(access.login({ username: 'owner', password: '!' }))).toBe('AUTH_INVALID_CREDENTIALS')
+  })
+
+  test('belongs to the one who registered first when there is one', async () => {
+    const fixedApiKey = 'f'.repeat(32)
+    const access = make({ fixedApiKey })
+    const { user } = await access.register(ADA)
+    expect((await access.authenticate({ apiKey: fixedApiKey })).tenantId).toBe(user.id)
+  })
+})
+
+test('no secret of an account is in the database files', async () => {
+  const access = make()
+  const { apiKey, token } = await access.register(ADA)
+  await storage.close()
+  const bytes = Buffer.from(await Bun.file(rig.file).arrayBuffer()).toString('latin1')
+  expect(bytes).toContain('ada@example.com')
+  for (const secret of [apiKey, token, PASSWORD, apiKey.slice(8, 36)]) expect(bytes).not.toContain(secret)
+})
+
+describe('passwords', () => {
+  let hash = ''
+  const passwords = createPasswords()
+  beforeAll(async () => {
+    hash = await passwords.hash(PASSWORD)
+  })
+
+  test('are argon2id', async () => {
+    expect(hash).toStartWith('$argon2id$')
+    expect(await passwords.verify(PASSWORD, hash)).toBe(true)
+    expect(await passwords.verify('other', hash)).toBe(false)
+    expect(await passwords.verify(PASSWORD, null)).toBe(false)
+    expect(await passwords.verify(PASSWORD, '!')).toBe(false)
+  })
+
+  test('a crowd is turned away instead of queued without end', async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: 80 }, () => passwords.verify('x', hash)))
+    const refused = outcomes.filter((one) => one.status === 'rejected')
+    expect(refused).toHaveLength(80 - 2 - 64)
+    expect(await passwords.verify(PASSWORD, hash)).toBe(true)
+  })
+})
