@@ -80,7 +80,8 @@ function prepareFile(file: string, log: Log): void {
     log.warn('The data directory can be read by other users of this machine', { directory })
   }
   for (const path of [file, `${file}.lock`]) {
-    closeSync(openSync(path, 'a', 0o600))
+    // Never open one that is in use: closing it would drop the locks that this process holds on it (POSIX).
+    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
     chmodSync(path, 0o600)
   }
 }
