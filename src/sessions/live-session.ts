@@ -61,7 +61,12 @@ export interface LiveSession {
   /** The connection of the present pairing window or login, null when there is none. */
   connection(): Connection | null
   /** Resolves with the session once the command is on disk; the effects follow. */
-  command(command: SessionCommand | 'resume'): Promise<Session>
+  command(command: SessionCommand): Promise<Session>
+  /**
+   * Takes up what the last process left: the state is right at once, `fact` puts it on disk, and `open` connects when it
+   * is this session's turn. Null when there is nothing to take up. Call it before anything else.
+   */
+  resume(): { fact: Fact; open: () => Promise<void> } | null
   /** Changes name, description or settings; the events tell of it when `change` gives another session. */
   edit(change: (session: Session) => { session: Session; events: NewEvent[] } | null): Promise<Session>
   /** Unlinks, removes everything, and lets nothing in any more. */
@@ -419,6 +424,20 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         answer.reject(error)
       })
       return answer.promise
+    },
+    resume() {
+      const outcome = decide(session, { on: 'resume' }, context())
+      if (typeof outcome === 'string') return null
+      const fact = changed(outcome.session, outcome.events)
+      adopt(outcome.session)
+      return {
+        fact,
+        open: () =>
+          inTurn(async () => {
+            // A command that came first has done it already, or does not want it any more.
+            if (session.state.status === 'connecting' && !line.connection) await openNow()
+          }),
+      }
     },
     edit: (change) =>
       inTurn(async () => {

@@ -81,9 +81,7 @@ function messageFact(incoming: IncomingMessage, session: Session): Fact {
   }
 }
 
-function statusFact(report: StatusReport, context: RecordContext): Fact {
-  const { session } = context
-  const message = context.stored(report.messageId)
+function statusFact(report: StatusReport, message: StoredMessage | null, session: Session): Fact {
   const name = statusEvent(report.status)
   const events: NewEvent[] =
     message === null || name === null
@@ -107,6 +105,16 @@ function statusFact(report: StatusReport, context: RecordContext): Fact {
   }
 }
 
+/** A receipt can overtake the server's acknowledgement: what has been delivered has been sent, and that is told first. */
+function statusFacts(report: StatusReport, { session, stored }: RecordContext): Fact[] {
+  const message = stored(report.messageId)
+  const overtakes =
+    (message?.status === 'queued' || message?.status === 'failed') &&
+    (report.status === 'delivered' || report.status === 'read' || report.status === 'played')
+  const fact = statusFact(report, message, session)
+  return overtakes ? [statusFact({ ...report, status: 'sent' }, message, session), fact] : [fact]
+}
+
 const told = (event: NewEvent): Fact => ({ change: { kind: 'told' }, events: [event] })
 
 const shown = (party: Party) => ({ lid: party.lid, phoneNumber: party.phoneNumber })
@@ -121,7 +129,7 @@ const RECORDERS: Recorders = {
     inboxIds.length === 0
       ? []
       : [{ change: { kind: 'inbox_done', sessionId: session.id, inboxIds }, events: [] }],
-  statuses: ({ statuses }, context) => statuses.map((status) => statusFact(status, context)),
+  statuses: ({ statuses }, context) => statuses.flatMap((status) => statusFacts(status, context)),
   identities: ({ pairs }, { session }) =>
     pairs.map(({ lid, phoneNumber }) => ({
       change: { kind: 'identity', sessionId: session.id, lid, phoneNumber },

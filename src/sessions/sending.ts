@@ -71,6 +71,8 @@ export function createSending(parts: SendingParts): Sending {
   const lanes = new Map<Jid, Promise<void>>()
   const underway = new Set<MessageId>()
   const waiters = new Map<MessageId, Waiter>()
+  /** Messages on the wire; the call lets go of one that is known to have arrived. */
+  const onWire = new Map<MessageId, () => void>()
   const ownFailures = new Map<MessageId, number>()
   let cancelResend: (() => void) | null = null
 
@@ -161,8 +163,10 @@ export function createSending(parts: SendingParts): Sending {
       underway.delete(id)
       return
     }
+    const arrived = Promise.withResolvers<void>()
+    onWire.set(id, arrived.resolve)
     try {
-      await connection.send({ id, to: item.to, raw: item.raw })
+      await Promise.race([connection.send({ id, to: item.to, raw: item.raw }), arrived.promise])
       void record(item, 'sent', null)
     } catch (error) {
       if (error instanceof SendRefused) {
@@ -173,6 +177,8 @@ export function createSending(parts: SendingParts): Sending {
       } else {
         await failedHere(item, error)
       }
+    } finally {
+      onWire.delete(id)
     }
   }
 
@@ -318,6 +324,7 @@ export function createSending(parts: SendingParts): Sending {
     },
     confirmed(ids, at) {
       for (const id of ids) {
+        onWire.get(id)?.()
         const waiter = waiters.get(id)
         if (waiter) settle(id, { ...waiter.message, status: 'sent', ackedAt: at })
       }

@@ -108,8 +108,7 @@ export interface Supervisor extends Part {
 /** How long a pairing code waits for its connection to be ready (ms). */
 const PAIRING_WAIT = 20_000
 
-/** Sessions that have left their first attempt behind, whatever came of it. */
-const isSettled = (session: Session) => session.state.status !== 'connecting'
+type Resuming = { live: LiveSession; open: () => Promise<void> }
 
 /** Makes the supervisor; `start` reads all sessions and brings back those that were running. */
 export function createSupervisor(parts: SupervisorParts): Supervisor {
@@ -144,15 +143,16 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     return live
   }
 
-  /** Resumes one session and waits until its first attempt has come to something. */
-  const resumeOne = async (live: LiveSession): Promise<void> => {
+  /** Opens one session and waits until its first attempt has come to something. */
+  const openOne = async ({ live, open }: Resuming): Promise<void> => {
     const settled = Promise.withResolvers<void>()
-    const leave = live.onChange(() => {
-      if (live.ended || isSettled(live.view())) settled.resolve()
-    })
+    const look = () => {
+      if (live.ended || live.view().state.status !== 'connecting') settled.resolve()
+    }
+    const leave = live.onChange(look)
     try {
-      await live.command('resume')
-      if (live.ended || isSettled(live.view())) return
+      await open()
+      look()
       await settled.promise
     } catch (error) {
       log.error('A session could not be resumed', { sessionId: live.view().id, error: String(error) })
@@ -162,13 +162,27 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   }
 
   /** As many at a time as the machine can take: each login costs both sides real work. */
-  const resumeAll = async (): Promise<void> => {
-    const queue = [...lives.values()]
+  const openAll = async (queue: Resuming[]): Promise<void> => {
     const worker = async () => {
-      for (let live = queue.shift(); live && !stopping; live = queue.shift()) await resumeOne(live)
+      for (let next = queue.shift(); next && !stopping; next = queue.shift()) await openOne(next)
     }
     await Promise.all(Array.from({ length: Math.max(1, options.resumeConcurrency) }, worker))
     resumed = true
+  }
+
+  /** Puts every session into the state that the end of the last process has left it in, in one commit. */
+  const takeUp = async (): Promise<Resuming[]> => {
+    const taken = [...lives.values()].flatMap((live) => {
+      const resuming = live.resume()
+      return resuming ? [{ live, ...resuming }] : []
+    })
+    try {
+      if (taken.length > 0) await ledger.commit(taken.map(({ fact }) => fact))
+    } catch (error) {
+      // The states in memory are right; each session's next commit brings its own to disk.
+      log.error('The start could not be recorded', { error: String(error) })
+    }
+    return taken.filter(({ live }) => live.view().state.status === 'connecting')
   }
 
   const ofTenant = (tenantId: TenantId) =>
@@ -185,7 +199,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     get resumed() {
       return resumed
     },
-    start() {
+    async start() {
       // A number that two rows claim belongs to the one that has been connected with it.
       const rank = (session: Session) => (session.state.status === 'connected' ? 1 : 0)
       const all = parts.sessions
@@ -195,7 +209,8 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
         holders.note(session)
         add(session)
       }
-      void resumeAll().catch((error: unknown) => log.error('Resuming has failed', { error: String(error) }))
+      const queue = await takeUp()
+      openAll(queue).catch((error: unknown) => log.error('Resuming has failed', { error: String(error) }))
     },
     async stop() {
       stopping = true

@@ -190,6 +190,15 @@ test('statuses tell whose message has climbed', () => {
   }
 })
 
+test('a receipt that overtakes the acknowledgement tells of both', () => {
+  const facts = record(
+    { kind: 'statuses', statuses: [{ messageId: stored.id, status: 'delivered', at: AT, error: null }] },
+    { ...stored, status: 'queued', ackedAt: null },
+  )
+  expect(facts.map(({ events }) => events[0]?.name)).toEqual(['message.sent', 'message.delivered'])
+  expect(facts.map(({ change }) => 'status' in change && change.status)).toEqual(['sent', 'delivered'])
+})
+
 test('a refusal is a failure with WhatsApp’s code', () => {
   const error = { code: '463', says: 'Restricted' }
   const { change, event } = recordOne(

@@ -151,6 +151,25 @@ describe('order', () => {
     expect(written).toEqual(['a1', 'b1', 'a2', 'b2', 'a3'])
   })
 
+  test('a message that is known to have arrived lets the next one go, acknowledged or not', async () => {
+    rig.whatsapp.acknowledges = false
+    const id = await rig.link()
+    const both = [send(id, 'first'), send(id, 'second')] as const
+    await settle()
+    const [first] = sends()
+    if (!first) throw new Error('nothing was sent')
+    rig.whatsapp.last().report({
+      kind: 'statuses',
+      statuses: [{ messageId: first.id, status: 'delivered', at: rig.clock.now(), error: null }],
+    })
+    expect((await both[0]).status).toBe('sent')
+    await settle()
+    expect(sends().map(({ raw }) => saidOf(raw))).toEqual(['first', 'second'])
+    sends()[1]?.acknowledge()
+    await both[1]
+    expect(rig.events(id, 'message.sent')).toHaveLength(2)
+  })
+
   test('holds for a hundred at once', async () => {
     const id = await rig.link()
     await Promise.all(Array.from({ length: 100 }, (_, index) => send(id, String(index))))
