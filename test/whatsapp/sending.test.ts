@@ -137,31 +137,40 @@ describe('sending', () => {
     expect(message?.quoted).toEqual({ messageId: id, from: 'me', text: 'as you said @491700000002' })
   })
 
-  test('a retry is answered from what was stored, also after a reconnect', async () => {
-    const sessionRows = session.vault.ids('session')
-    const before = session.vault.get('session', sessionRows)
-    await world.say(session, bob.jid, 'advance the ratchet').acknowledged
-    await heard(bob, 'advance the ratchet')
-    await session.connection.close()
-    session.vault = session.vault.next()
-    // A restored snapshot: the next message uses a spent key, the phone cannot read it and asks again.
+  /** Sends with a spent key, which the phone cannot read; resolves when it has asked for the message again. */
+  async function sendUnreadable(text: string, isRemembered: boolean) {
+    const before = session.vault.get('session', session.vault.ids('session'))
+    await world.say(session, bob.jid, `before ${text}`).acknowledged
+    await heard(bob, `before ${text}`)
     await session.vault.commit([...before].map(([id, value]) => ({ type: 'session', id, value })))
-    const opened = session.next('opened')
-    session.open()
-    await opened
-    const raw = world.network.encode({ type: 'text', text: 'again please' }, { mentions: [], quoted: null })
+    const raw = world.network.encode({ type: 'text', text }, { mentions: [], quoted: null })
     const id = world.network.newMessageId()
-    remember(session, id, raw)
-    const arrived = heard(bob, 'again please')
+    if (isRemembered) remember(session, id, raw)
     await session.connection.send({ id, to: asJid(bob.jid), raw })
+    await until('the retry receipt', () => {
+      const retries = world.server.log
+        .entries({ phoneNumber: alice.phoneNumber, tag: 'receipt' })
+        .filter(
+          ({ direction, stanza }) =>
+            direction === 'out' && stanza.attrs.type === 'retry' && stanza.attrs.id === id,
+        )
+      return retries.length > 0 ? true : null
+    })
+    return id
+  }
+
+  test('a retry is answered from what was stored', async () => {
+    const arrived = heard(bob, 'again please')
+    const id = await sendUnreadable('again please', true)
     expect((await arrived).id).toBe(id)
-    const asked = world.server.log
-      .entries({ phoneNumber: alice.phoneNumber, tag: 'receipt' })
-      .filter(
-        ({ direction, stanza }) =>
-          direction === 'out' && stanza.attrs.type === 'retry' && stanza.attrs.id === id,
-      )
-    expect(asked.length).toBe(1)
+  })
+
+  test('upstream: without a stored message the retry stays unanswered', async () => {
+    await sendUnreadable('gone', false)
+    await bob.send(alice.jid, 'marker')
+    await world.say(session, bob.jid, 'after the retry').acknowledged.catch(() => undefined)
+    await bob.settled()
+    expect(bob.messages().filter((message) => textOf(message) === 'gone')).toEqual([])
   })
 
   test('groups: both directions, with the sender by both names', async () => {

@@ -14,6 +14,7 @@ export type WatchdogParts = {
   times: WatchTimes
   /** Asks the server; resolves with whether it answered within `answerMs`. */
   ask: (timeoutMs: number) => Promise<boolean>
+  /** Called at most once; the watch is over then. */
   onDead: () => void
   /** Called at every turn, for work that recurs. */
   onTurn?: () => void
@@ -41,7 +42,9 @@ export function startWatchdog({ clock, times, ask, onDead, onTurn }: WatchdogPar
       .catch(() => false)
       .then((answered) => {
         asking = false
-        if (!answered && lastFrame < askedAt) onDead()
+        if (answered || lastFrame >= askedAt) return
+        cancel()
+        onDead()
       })
   }
 
