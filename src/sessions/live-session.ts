@@ -23,6 +23,7 @@ import { createIntake } from './intake'
 import { CONNECT_DEADLINE, createLine } from './line'
 import { comesBack } from './not-connected'
 import type { NumberHolders } from './one-number'
+import { createOpening } from './opening'
 import { sessionEvent } from './payload'
 import { qrDataUrl } from './qr-image'
 import type { LifeReport } from './recorder'
@@ -101,13 +102,8 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   let session = parts.session
   let draining = false
   let phase: 'live' | 'stopping' | 'gone' = 'live'
-  /** Set by pairing: the next opening is the handover that WhatsApp asks for. */
-  let handover = false
-  /** The key store holds nothing of an earlier link or pairing, or what it holds is to be kept. */
-  let isClean = false
   /** Events of decisions that could not be committed when they were taken. */
   let owed: NewEvent[] = []
-  let cancelOpening = () => {}
   let cancelRetry = () => {}
 
   const line = createLine({
@@ -124,6 +120,17 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
           ? endBy(generation, 'qr_timeout', 'The last code has run out and no other came')
           : endBy(generation, 'connection_lost', 'WhatsApp did not let the connection through in time'),
       ),
+  })
+
+  const opening = createOpening({
+    line,
+    vaults: parts.vaults,
+    clock,
+    log,
+    session: () => session,
+    isLive: () => phase === 'live',
+    post: (task) => post(task),
+    onFailure: (generation) => endBy(generation, 'storage_failed', 'The key store cannot be opened'),
   })
 
   const intake = createIntake({
@@ -177,10 +184,10 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     holders.note(next)
     if (left) {
       cancelRetry()
-      cancelOpening()
+      opening.cancel()
       if (next.state.status === 'connected') line.through()
     }
-    if (next.state.status === 'inactive' || next.state.status === 'disconnected') handover = false
+    if (next.state.status === 'inactive' || next.state.status === 'disconnected') opening.handOver(false)
     if (!comesBack(next)) sending.pause()
     for (const listener of [...listeners]) listener()
   }
@@ -204,41 +211,9 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     )
   }
 
-  /** Opens now or as soon as the spacing allows; any command in between cancels it. */
-  const open = async () => {
-    cancelOpening()
-    await closeLine()
-    const wait = handover ? 0 : line.wait()
-    handover = false
-    if (wait > 0) {
-      cancelOpening = clock.after(wait, () => post(openNow))
-      return
-    }
-    await openNow()
-  }
-
-  const openNow = async () => {
-    if (phase !== 'live' || session.state.status !== 'connecting' || line.connection) return
-    try {
-      // Left over by a pairing that was abandoned, or by a crash between clearing and wiping.
-      if (session.credentials === 'none') await wipe()
-      isClean = false
-      line.open(session.settings.markOnline)
-    } catch (error) {
-      log.error('The key store cannot be opened', { error: String(error) })
-      await endBy(line.generation, 'storage_failed', 'The key store cannot be opened')
-    }
-  }
-
   const closeLine = async () => {
     await line.close()
     await intake.record()
-  }
-
-  const wipe = async () => {
-    if (isClean) return
-    await parts.vaults.wipe(session.id)
-    isClean = true
   }
 
   const act = async (effects: readonly Effect[]) => {
@@ -249,7 +224,6 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       }
       switch (effect) {
         case 'logout':
-          isClean = false
           await unlink()
           break
         case 'close':
@@ -257,10 +231,13 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
           break
         case 'wipe':
           // When it fails, the next opening wipes before anything else: the session has no credentials any more.
-          await wipe().catch((error: unknown) => log.error('Keys wait to be wiped', { error: String(error) }))
+          await opening
+            .wipe()
+            .catch((error: unknown) => log.error('Keys wait to be wiped', { error: String(error) }))
           break
         case 'open':
-          await open()
+          await closeLine()
+          await opening.due()
           break
       }
     }
@@ -359,14 +336,14 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         detail: report.why.detail,
       })
       // WhatsApp asks for a restart only after it has linked the device, whether we have heard of that or not.
-      if (report.why.reason === 'restart_required') isClean = true
+      if (report.why.reason === 'restart_required') opening.keepKeys()
       return carryOut(outcome)
     }
     // A further code of the same window is nothing to store: the text never is, and its time is known only here.
     if (status !== outcome.session.state.status || report.kind !== 'qr')
       await commit([changed(outcome.session, outcome.events)])
     adopt(outcome.session)
-    if (report.kind === 'paired') handover = true
+    if (report.kind === 'paired') opening.handOver(true)
     if (report.kind === 'qr') {
       line.expect(Math.max(0, report.expiresAt - clock.now()) + CONNECT_DEADLINE)
       await showCode(report.text, report.expiresAt)
@@ -435,7 +412,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         open: () =>
           inTurn(async () => {
             // A command that came first has done it already, or does not want it any more.
-            if (session.state.status === 'connecting' && !line.connection) await openNow()
+            await opening.now()
           }),
       }
     },
@@ -452,7 +429,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     remove: () =>
       inTurn(async () => {
         cancelRetry()
-        cancelOpening()
+        opening.cancel()
         if (session.credentials === 'linked') await unlink()
         await closeLine()
         phase = 'gone'
@@ -482,7 +459,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       if (phase !== 'live') return
       phase = 'stopping'
       cancelRetry()
-      cancelOpening()
+      opening.cancel()
       sending.pause()
       for (const listener of [...listeners]) listener()
       post(async () => {
