@@ -4,8 +4,8 @@ import { and, asc, eq, or, sql } from 'drizzle-orm'
 import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
 import { asTenantId } from '../domain/ids'
 import type { Accounts, ApiKey, Scope, User } from '../domain/principal'
-import type { GroupCommit } from './group-commit'
-import { apiKeys, revokedTokens, users } from './schema'
+import type { GroupCommit, Tx } from './group-commit'
+import { apiKeys, idempotency, revokedTokens, users } from './schema'
 
 /** Names are compared without regard to case. */
 const keyOf = (text: string): string => text.trim().toLowerCase()
@@ -39,6 +39,8 @@ export function createAccounts(parts: {
   database: Database
   drizzle: BunSQLiteDatabase
   writer: GroupCommit
+  /** Removes what else belongs to an account, in the same transaction. */
+  onRemoved: (tx: Tx, tenant: string) => void
 }): Accounts {
   const { drizzle: db, writer } = parts
   const count = db.select({ n: sql<number>`count(*)` }).from(users).prepare()
@@ -143,9 +145,11 @@ export function createAccounts(parts: {
     },
     isRevoked: (jti) => revoked.get(jti) !== null,
     async removeUser(id) {
-      await writer.run(() => {
+      await writer.run((tx) => {
         db.delete(apiKeys).where(eq(apiKeys.tenant, id)).run()
+        db.delete(idempotency).where(eq(idempotency.tenant, id)).run()
         db.delete(users).where(eq(users.id, id)).run()
+        parts.onRemoved(tx, id)
       })
     },
   }

@@ -36,6 +36,8 @@ export interface Endpoints extends SettingsEndpoints {
   byNumber(number: number): StoredEndpoint | null
   save(tx: Tx, endpoint: Endpoint): void
   remove(tx: Tx, number: number): void
+  /** Removes all endpoints of an account. */
+  forgetTenant(tx: Tx, tenant: string): void
 }
 
 /** A fresh signing secret in Standard Webhooks' form. */
@@ -197,6 +199,9 @@ export function createEndpoints(parts: {
     save,
     remove,
     follow,
+    forgetTenant(tx, tenant) {
+      for (const one of [...stored.values()]) if (one.endpoint.tenantId === tenant) remove(tx, one.number)
+    },
     forget(tx, number) {
       dropSessionDeliveries.run(number)
       dropSessionLanes.run(number)

@@ -143,7 +143,10 @@ export function createGroupCommit(parts: { database: Database; clock: Clock; log
   function noteFault(thrown: unknown): string | null {
     const code = storageFault(thrown)
     if (code && code !== fault) log.error('The storage does not accept writes', { code })
-    if (code) fault = code
+    if (code) {
+      fault = code
+      probedAt = clock.monotonic()
+    }
     return code
   }
 
@@ -200,9 +203,7 @@ export function createGroupCommit(parts: { database: Database; clock: Clock; log
     healthy() {
       if (closed) return false
       if (!fault) return true
-      const now = clock.monotonic()
-      if (now - probedAt < PROBE_EVERY) return false
-      probedAt = now
+      if (clock.monotonic() - probedAt < PROBE_EVERY) return false
       try {
         probe.run()
         fault = null

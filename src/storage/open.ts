@@ -32,7 +32,7 @@ import { createNumbers } from './numbers'
 import { createParties } from './parties'
 import { applyPragmas, type Sync } from './pragmas'
 import { StorageRefused } from './refused'
-import { createSealer, deriveKey, placeOf, type Sealer, Unsealable } from './seal'
+import { createSealer, deriveKey, KEY_BYTES, placeOf, type Sealer, Unsealable } from './seal'
 import { createSessionRows } from './sessions'
 import { createVaults } from './vault'
 import { createWebhooks } from './webhooks'
@@ -105,6 +105,9 @@ function checkMasterKey(meta: Meta, master: Sealer): void {
 /** Throws `StorageRefused` when the data directory must not or cannot be used. */
 export function openStorage(options: StorageOptions): Storage {
   const { file, log } = options
+  if (options.masterKey.length !== KEY_BYTES) {
+    throw new StorageRefused('wrong_master_key', `The master key needs ${KEY_BYTES} bytes`)
+  }
   try {
     prepareFile(file, log)
   } catch (error) {
@@ -181,7 +184,12 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     journal,
     vaults,
     webhooks,
-    accounts: createAccounts({ database, drizzle: drizzle({ client: database }), writer }),
+    accounts: createAccounts({
+      database,
+      drizzle: drizzle({ client: database }),
+      writer,
+      onRemoved: (tx, tenant) => endpoints.forgetTenant(tx, tenant),
+    }),
     idempotency: createIdempotency({ database, writer, sealer, clock }),
     meta,
     janitor,

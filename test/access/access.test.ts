@@ -273,6 +273,35 @@ describe('API keys', () => {
   })
 })
 
+test('a removed account takes its keys, answers and endpoints along, and leaves others theirs', async () => {
+  const access = make()
+  const ada = await access.register(ADA)
+  const bob = await access.register(BOB)
+  for (const { user } of [ada, bob]) {
+    await storage.webhooks.saveEndpoint({
+      id: `ep_${user.id}`,
+      tenantId: user.id,
+      sessionId: null,
+      url: 'https://example.com',
+      events: [],
+      secret: 'whsec_x',
+      isActive: true,
+      fromSettings: false,
+      createdAt: 1,
+    })
+    await storage.idempotency.begin(user.id, 'key', 'hash')
+    await storage.idempotency.finish(user.id, 'key', { status: 200, body: 'x' })
+  }
+  await storage.accounts.removeUser(ada.user.id)
+  expect(await codeOf(access.authenticate({ apiKey: ada.apiKey }))).toBe('AUTH_INVALID_API_KEY')
+  expect(await codeOf(access.authenticate(bearer(ada.token)))).toBe('AUTH_ACCOUNT_INACTIVE')
+  expect(storage.webhooks.endpointsOf(ada.user.id, 's' as never)).toEqual([])
+  expect(await storage.idempotency.begin(ada.user.id, 'key', 'hash')).toBe('new')
+  expect((await access.authenticate({ apiKey: bob.apiKey })).username).toBe('bob')
+  expect(storage.webhooks.endpointsOf(bob.user.id, 's' as never)).toHaveLength(1)
+  expect(await storage.idempotency.begin(bob.user.id, 'key', 'hash')).toEqual({ status: 200, body: 'x' })
+})
+
 test('no secret of an account is in the database files', async () => {
   const access = make()
   const { apiKey, token } = await access.register(ADA)

@@ -1,7 +1,9 @@
 /**
  * A process of its own on a data directory: `open <file>` says how opening ended; `write <file>` writes until it is
- * killed and prints a line for each thing that was promised to be on disk.
+ * killed and prints a line for each thing that was promised to be on disk; `fill <file>` writes until the disk refuses,
+ * and tries on until it takes writes again.
  */
+import { AppError } from '../../src/domain/errors'
 import { asMessageId } from '../../src/domain/ids'
 import { systemClock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
@@ -44,3 +46,30 @@ async function write(): Promise<void> {
   }
 }
 if (command === 'write') await write()
+
+/** Tells each change between a disk that takes writes and one that does not. */
+async function fill(): Promise<void> {
+  const storage = open()
+  const vault = storage.vaults.open(SESSION)
+  const value = crypto.getRandomValues(new Uint8Array(20_000))
+  let refused = false
+  for (let n = 0; ; n += 1) {
+    try {
+      await vault.commit([
+        { type: 'a', id: String(n), value },
+        { type: 'b', id: String(n), value },
+      ])
+      if (!refused) continue
+      const same = vault.ids('a').join() === vault.ids('b').join()
+      console.log(`taken again, healthy ${storage.healthy()}, pairs whole ${same}`)
+      await storage.close()
+      return
+    } catch (error) {
+      if (!refused)
+        console.log(`${error instanceof AppError ? error.code : error}, healthy ${storage.healthy()}`)
+      refused = true
+      await Bun.sleep(5)
+    }
+  }
+}
+if (command === 'fill') await fill()

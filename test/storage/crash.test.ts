@@ -56,3 +56,32 @@ test('kill -9 in the middle of writes loses nothing that was promised, again and
     await storage.close()
   }
 }, 60_000)
+
+test('a disk that is full refuses writes with half of nothing, and takes them again without a restart', async () => {
+  // A limit on the size of files is a full disk to SQLite; the signal that comes with it has to be ignored first.
+  const child = Bun.spawn(
+    [
+      'bash',
+      '-c',
+      'trap "" XFSZ; ulimit -S -f 2000; exec "$0" "$@"',
+      process.execPath,
+      join(import.meta.dir, 'child.ts'),
+      'fill',
+      rig.file,
+    ],
+    { stdout: 'pipe', stderr: 'inherit' },
+  )
+  const lines: string[] = []
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of child.stdout) {
+    text += decoder.decode(chunk)
+    const before = lines.length
+    lines.splice(0, lines.length, ...text.split('\n').slice(0, -1))
+    if (before === 0 && lines.length > 0) {
+      Bun.spawnSync(['prlimit', '--pid', String(child.pid), '--fsize=unlimited'])
+    }
+  }
+  await child.exited
+  expect(lines).toEqual(['STORAGE_UNAVAILABLE, healthy false', 'taken again, healthy true, pairs whole true'])
+}, 60_000)
