@@ -13,13 +13,17 @@ export class SandboxError extends Error {
   }
 }
 
+/** Codes of the service's own catalogue where it has one for the case. */
 export type SandboxErrorCode =
-  | 'SANDBOX_PHONE_NOT_FOUND'
-  | 'SANDBOX_PHONE_EXISTS'
-  | 'SANDBOX_PAIRING_FAILED'
-  | 'SANDBOX_NOT_ON_WHATSAPP'
-  | 'SANDBOX_MESSAGE_NOT_FOUND'
-  | 'SANDBOX_MESSAGE_REFUSED'
-  | 'SANDBOX_DEVICE_NOT_FOUND'
-  | 'SANDBOX_SESSION_NOT_FOUND'
+  | 'INVALID_PHONE_NUMBER'
+  | 'NUMBER_NOT_ON_WHATSAPP'
+  | 'MESSAGE_NOT_FOUND'
+  | 'MESSAGE_REJECTED'
+  | 'MEDIA_DOWNLOAD_FAILED'
+  | 'SESSION_NOT_FOUND'
+  | 'PHONE_NOT_FOUND'
+  | 'PHONE_EXISTS'
+  | 'PAIRING_FAILED'
+  | 'DEVICE_NOT_FOUND'
+  | 'FAULT_NOT_FOUND'
   | 'SANDBOX_REFUSED'

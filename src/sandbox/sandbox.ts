@@ -36,7 +36,7 @@ export interface Sandbox {
   readonly phones: ReadonlyMap<string, Phone>
   /** Switches a phone on; its number is on WhatsApp from then on. Throws when it is on already. */
   addPhone(options: PhoneOptions): Phone
-  /** The phone with this number, in any spelling; throws `SANDBOX_PHONE_NOT_FOUND`. */
+  /** The phone with this number, in any spelling; throws `PHONE_NOT_FOUND`. */
   phone(phoneNumber: string): Phone
   createGroup(group: { owner: string; subject: string; members: string[] }): Promise<SandboxGroup>
   /** Writes what has changed to the state file now, instead of within a few milliseconds. */
@@ -133,10 +133,10 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     addPhone(phone) {
       const phoneNumber = phone.phoneNumber.replace(/\D/g, '')
       if (!/^\d{5,15}$/.test(phoneNumber)) {
-        throw new SandboxError('SANDBOX_REFUSED', 400, 'A phone number has 5 to 15 digits')
+        throw new SandboxError('INVALID_PHONE_NUMBER', 400, 'A phone number has 5 to 15 digits')
       }
       if (phones.has(phoneNumber)) {
-        throw new SandboxError('SANDBOX_PHONE_EXISTS', 409, `There is a phone with the number ${phoneNumber}`)
+        throw new SandboxError('PHONE_EXISTS', 409, `There is a phone with the number ${phoneNumber}`)
       }
       const options = { ...phone, phoneNumber }
       const made = switchOn(options)
@@ -148,11 +148,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     phone(phoneNumber) {
       const found = phones.get(phoneNumber.replace(/\D/g, ''))
       if (!found) {
-        throw new SandboxError(
-          'SANDBOX_PHONE_NOT_FOUND',
-          404,
-          `There is no phone with the number ${phoneNumber}`,
-        )
+        throw new SandboxError('PHONE_NOT_FOUND', 404, `There is no phone with the number ${phoneNumber}`)
       }
       return found
     },

@@ -146,12 +146,7 @@ export function baileysClient(
 
   const happen = (event: Happened) => {
     events.push(event)
-    if (event.name === 'messages.upsert') {
-      for (const message of event.data.messages) {
-        messages.push(message)
-        if (message.key.fromMe && message.key.id && message.message) sent.set(message.key.id, message.message)
-      }
-    }
+    if (event.name === 'messages.upsert') messages.push(...event.data.messages)
     for (const watcher of [...watchers]) watcher(event)
   }
 
@@ -165,6 +160,13 @@ export function baileysClient(
       auth,
     })
     current = sock
+    // A retry can arrive before the own upsert is told, and Baileys' own cache does not know the chat under a LID.
+    const send = sock.sendMessage
+    sock.sendMessage = async (...said) => {
+      const message = await send(...said)
+      if (message?.key.id) sent.set(message.key.id, message.message)
+      return message
+    }
     sock.ev.process((batch) => {
       for (const [name, data] of Object.entries(batch)) {
         if (name === 'creds.update') Object.assign(auth.creds, data)
@@ -253,3 +255,10 @@ export async function pairWithBaileys(
 /** The plain text of a message, wherever Baileys puts it. */
 export const textOf = ({ message }: WAMessage): string | null =>
   message?.conversation ?? message?.extendedTextMessage?.text ?? null
+
+/** Whether an event gives a sent message this status, by itself or folded into the message's own upsert. */
+export const hasStatus = (event: Happened, id: string, status: number): boolean =>
+  (event.name === 'messages.update' &&
+    event.data.some(({ key, update }) => key.id === id && update.status === status)) ||
+  (event.name === 'messages.upsert' &&
+    event.data.messages.some((message) => message.key.id === id && message.status === status))

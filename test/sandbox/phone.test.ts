@@ -5,6 +5,7 @@ import type { Phone } from '../../src/sandbox/phone'
 import {
   type BaileysClient,
   baileysClient,
+  hasStatus,
   pairWithBaileys,
   startSandbox,
   statusOf,
@@ -66,13 +67,8 @@ describe.each(['lid', 'pn'] as const)('between a companion and phones (%s)', (ad
 
 const { READ, DELIVERY_ACK, PLAYED } = proto.WebMessageInfo.Status
 
-/** The first status of a sent message that is at least `least`. */
-const untilStatus = (client: BaileysClient, id: string, least: number) =>
-  client.until(
-    (event) =>
-      event.name === 'messages.update' &&
-      event.data.some(({ key, update }) => key.id === id && (update.status ?? 0) >= least),
-  )
+const untilStatus = (client: BaileysClient, id: string, status: number) =>
+  client.until((event) => hasStatus(event, id, status))
 /** Both sides have opened their first session, so that statuses are no longer folded into the own upsert. */
 const acquainted = async (client: BaileysClient, phone: Phone) => {
   await phone.send(client.auth.creds.me?.id ?? '', 'nice to meet you')
@@ -396,6 +392,24 @@ test('typing is told both ways to those who are there', async () => {
 })
 
 describe('when something cannot be read', () => {
+  test('a phone does not open what was sealed to a spent pre-key, and gets it again', async () => {
+    const [ada, bob] = [addPhone(), addPhone()]
+    const client = await pair(ada)
+    const address = `${bob.lid.split('@')[0]}_1.0`
+    const device = sandbox.server.directory.byPhoneNumber(bob.phoneNumber)?.devices.get(0)
+    const oldest = device?.preKeys[0]
+    const first = idOf(await client.sock.sendMessage(bob.jid, { text: 'opens a session' }))
+    await bob.waitForMessage((message) => message.id === first)
+    const unreadable: string[] = []
+    bob.on((event) => event.type === 'unreadable' && unreadable.push(event.reason))
+    // The same one-time key again, as from a server that hands keys out twice.
+    if (oldest) device?.preKeys.unshift(oldest)
+    await client.auth.keys.set({ session: { [address]: null } })
+    const second = idOf(await client.sock.sendMessage(bob.jid, { text: 'sealed to a spent key' }))
+    await bob.waitForMessage((message) => message.id === second)
+    expect(unreadable).toEqual(['Invalid PreKey ID'])
+  })
+
   test('a companion that lost its session gets the message again', async () => {
     const [ada, bob] = [addPhone(), addPhone()]
     const client = await pair(ada)
@@ -425,6 +439,18 @@ describe('when something cannot be read', () => {
     await bob.waitForMessage((message) => message.id === id && message.content.text === 'three')
     expect(unreadable).toEqual([id])
   })
+
+  test('a companion that got an empty message has it from its own phone', async () => {
+    const [ada, bob] = [addPhone(), addPhone()]
+    const { id } = await bob.send(ada.phoneNumber, 'for the phone alone')
+    await ada.waitForMessage((message) => message.id === id)
+    const client = await pair(ada)
+    const t = String(Math.floor(Date.now() / 1000))
+    const line = sandbox.server.directory.byPhoneNumber(ada.phoneNumber)?.devices.get(1)?.link
+    line?.send({ tag: 'message', attrs: { from: bob.lid, id, type: 'text', t } })
+    // Baileys itself waits two seconds before it asks.
+    await client.untilMessage((m) => m.key.id === id && textOf(m) === 'for the phone alone')
+  }, 15_000)
 
   test('a message that comes twice is shown once', async () => {
     const [ada, bob] = [addPhone(), addPhone()]
