@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { makeWASocket, type WAMessage } from '@whiskeysockets/baileys'
 import { asJid } from '../../src/domain/ids'
+import { type Clock, systemClock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
 import type { Phone } from '../../src/sandbox/phone'
 import { openAuthState } from '../../src/whatsapp/baileys/auth-state'
+import { PLAINTEXT_KEPT_MS } from '../../src/whatsapp/baileys/inbound-journal'
 import { baileysLogger } from '../../src/whatsapp/baileys/logger'
 import { until } from '../harness/measure'
 import { createWorld, type TestSession, type TestWorld } from './support/world'
@@ -13,8 +15,13 @@ let alice: Phone
 let bob: Phone
 let session: TestSession
 
+/** Added to the time of day. */
+let later = 0
+const clock: Clock = { ...systemClock, now: () => Date.now() + later }
+
 beforeEach(async () => {
-  world = await createWorld()
+  later = 0
+  world = await createWorld({ network: { clock, watch: { everyMs: 5, silentMs: 60_000, answerMs: 1_000 } } })
   alice = world.phone('491700000001')
   bob = world.phone('491700000002')
   session = await world.linked(alice)
@@ -130,6 +137,25 @@ describe('the inbound journal', () => {
     const withPlaintext = batches.filter((types) => types.includes('plaintext'))
     expect(withPlaintext.length).toBe(1)
     expect(withPlaintext[0]).toContain('session')
+  })
+
+  test('plaintexts go once their messages are stored and old, never before', async () => {
+    const first = session.next('messages')
+    await bob.send(alice.jid, 'stored')
+    await first
+    await until('an empty inbox', () => (session.vault.inbox().length === 0 ? true : null))
+    session.recording = false
+    const arrived = session.next('messages')
+    await bob.send(alice.jid, 'kept')
+    const [message] = (await arrived).messages
+    await session.vault.discard(session.of('handled').flatMap(({ inboxIds }) => inboxIds))
+    const plaintexts = () => session.vault.ids('plaintext').length
+    later = PLAINTEXT_KEPT_MS + 1_000
+    await until('the older ones to go', () => (plaintexts() === 1 ? true : null))
+    await Bun.sleep(200)
+    expect(plaintexts()).toBe(1)
+    await session.vault.discard([message?.inboxId ?? 0])
+    await until('the last to go', () => (plaintexts() === 0 ? true : null))
   })
 
   test('a stanza delivered twice is receipted twice and never refused', async () => {

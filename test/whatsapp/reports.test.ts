@@ -102,6 +102,7 @@ describe('messages', () => {
   test('a stanza without content is no message', () => {
     expect(read(text({ remoteJid: '5@lid' }, { message: null }))).toBeNull()
     expect(read(text({ remoteJid: '5@lid' }, { message: { protocolMessage: {} } }))).toBeNull()
+    expect(read(text({ remoteJid: 'status@broadcast', participant: '5@lid' }))).toBeNull()
     expect(read(text({ id: null, remoteJid: '5@lid' }))).toBeNull()
   })
 

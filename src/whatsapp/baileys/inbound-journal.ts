@@ -27,9 +27,19 @@ const STANZA_KEPT_MS = 24 * 60 * 60_000
 /** Where a message came from. */
 export type Origin = { inboxId: number; offline: boolean }
 
+/** What earlier connections left on disk. */
+export type Leftovers = { stanzas: readonly InboxRow[]; plaintexts: readonly string[] }
+
+/** Reads them; throws when they cannot be unsealed. Call it before the socket is made. */
+export const leftoversOf = (vault: SessionVault): Leftovers => ({
+  stanzas: vault.inbox(),
+  plaintexts: vault.ids(PLAINTEXT),
+})
+
 export type InboundParts = {
   ws: SocketEvents
   vault: SessionVault
+  leftovers: Leftovers
   commit: (writes: readonly VaultWrite[]) => Promise<void>
   /** Hands out what Baileys still buffers. */
   flush: () => void
@@ -68,10 +78,10 @@ type Kept = { at: number; inboxId: number }
 /** Takes the message stanzas of a socket that has just been made. */
 export function journalInbound(parts: InboundParts): InboundJournal {
   const { ws, vault, clock, log } = parts
-  const leftovers = vault.inbox()
+  const leftovers = parts.leftovers.stanzas
   const lastLeftover = leftovers.at(-1)?.id ?? 0
   const kept = new Map<string, Kept>()
-  for (const id of vault.ids(PLAINTEXT)) kept.set(id, { at: clock.now(), inboxId: lastLeftover })
+  for (const id of parts.leftovers.plaintexts) kept.set(id, { at: clock.now(), inboxId: lastLeftover })
 
   let current: Current | null = null
   let stopped = false

@@ -11,7 +11,7 @@ import { describe, withoutNumbers } from './upstream/unhandled-rejections'
 /** A logger for one socket. */
 export function baileysLogger(log: Log): ILogger {
   const heard = (write: Log['warn']) => (fields: unknown, says?: string) => {
-    const sentence = says ?? (typeof fields === 'string' ? fields : '')
+    const sentence = typeof fields === 'string' ? fields : (says ?? '')
     if (sentence === '') return
     const error = errorIn(fields)
     write(`Baileys: ${withoutNumbers(sentence)}`, error ? { ...describe(error) } : {})

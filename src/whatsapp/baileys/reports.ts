@@ -8,6 +8,7 @@ import {
   type AuthenticationCreds,
   type BaileysEventMap,
   isJidGroup,
+  isJidStatusBroadcast,
   proto,
   toNumber,
   type WAMessage,
@@ -77,6 +78,8 @@ export function messageOf(message: WAMessage, { origin, me, know }: MessageConte
   const { key } = message
   const read = message.message ? readContent(message.message) : null
   if (read === null || !message.message || !key.id || !key.remoteJid) return null
+  // A status post is shown to all contacts of its author; it is not written to us, and nobody should answer it.
+  if (isJidStatusBroadcast(key.remoteJid)) return null
   const fromMe = key.fromMe === true
   const chat = withoutDevice(key.remoteJid)
   const both = (jid: string, other?: string | null) => partyOf(jid, other, know(jid))

@@ -34,7 +34,7 @@ import { createAddressBook } from './address-book'
 import { openAuthState } from './auth-state'
 import { closingOf, closingOfUpgrade, disconnectOf } from './close-codes'
 import { createGroupCache } from './group-cache'
-import { type InboundJournal, journalInbound } from './inbound-journal'
+import { type InboundJournal, journalInbound, leftoversOf } from './inbound-journal'
 import {
   callsOf,
   contactsOf,
@@ -107,6 +107,7 @@ export function openSocket(parts: SocketParts): Connection {
   }
 
   const auth = openAuthState(request.vault, onStorageFailure)
+  const leftovers = leftoversOf(request.vault)
   const { creds } = auth
   const save = () => auth.saveCreds()
   /** A failed save ends the socket by itself (`onStorageFailure`). */
@@ -152,6 +153,7 @@ export function openSocket(parts: SocketParts): Connection {
   journal = journalInbound({
     ws,
     vault: request.vault,
+    leftovers,
     commit: auth.commit,
     flush: () => sock.ev.flush(),
     onHandled: (inboxIds) => report({ kind: 'handled', inboxIds }),
