@@ -46,6 +46,8 @@ export interface PhoneJournal {
   has(id: string, from: string): boolean
   addReceived(entry: Received): void
   addSent(entry: Sent): void
+  /** Takes back what was not sent after all. */
+  dropSent(entry: Sent): void
   /** Notes a receipt; a lower one never takes back a higher one. */
   mark(id: string, reader: string, status: SentStatus): void
   /** Puts what has changed into the state, in one write. */
@@ -130,6 +132,14 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
       write(key, entry)
       dropOldest(sent, sentKeys, ({ shown }) => sentById.delete(shown.id))
     },
+    dropSent(entry) {
+      const at = sent.lastIndexOf(entry)
+      if (at !== -1) sent.splice(at, 1)
+      const key = sentKeys.get(entry)
+      if (key) dirty.set(key, null)
+      sentKeys.delete(entry)
+      sentById.delete(entry.shown.id)
+    },
     mark(id, reader, status) {
       const entry = sentById.get(id)
       const key = entry && sentKeys.get(entry)
@@ -140,7 +150,7 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
       write(key, entry)
     },
     commit() {
-      state.write(scope, dirty)
+      if (state.durable) state.write(scope, dirty)
       dirty.clear()
     },
   }

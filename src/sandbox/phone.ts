@@ -12,7 +12,7 @@ import { child, children, node, SERVER, writeNumber } from './node'
 import { createPhoneBook } from './phone-book'
 import { createPhoneCompanions } from './phone-companions'
 import { createPhoneInbox } from './phone-inbox'
-import { openPhoneJournal, type PhoneMessage, type SentStatus, statusOf } from './phone-journal'
+import { openPhoneJournal, type PhoneMessage, type Sent, type SentStatus, statusOf } from './phone-journal'
 import { downloadFile, type MediaAccess, mediaOf, uploadFile } from './phone-media'
 import { createPhoneOutbox, messageId } from './phone-outbox'
 import { openPhoneSignal } from './phone-signal'
@@ -309,6 +309,12 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     uplink.send(node('receipt', { id, to, participant, type, t }))
   }
 
+  function takeBack(sent: Sent, error: unknown): never {
+    journal.dropSent(sent)
+    journal.commit()
+    throw error
+  }
+
   const linked = (deviceId: number): LinkedDevice => {
     const device = account.devices.get(deviceId)
     return { id: deviceId, keyIndex: device?.keyIndex ?? 0, online: device?.link != null }
@@ -339,7 +345,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
       const uploaded = isMedia(content)
         ? await uploadFile(await mediaAccess(), content.type, Buffer.from(content.base64, 'base64'))
         : undefined
-      const { shown, acknowledged } = await mailbox.run(async () => {
+      const { sent, acknowledged } = await mailbox.run(async () => {
         const message = proto.Message.fromObject(
           toMessage(content, {
             ...(uploaded ? { uploaded } : {}),
@@ -357,12 +363,13 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
           timestamp: Math.floor(parts.now() / 1000),
           ...readMessage(message),
         }
-        const sent = { shown, message, to: address, receipts: {} }
+        const sent: Sent = { shown, message, to: address, receipts: {} }
         journal.addSent(sent)
-        return { shown, ...(await outbox.send(sent)) }
+        const { acknowledged } = await outbox.send(sent).catch((error: unknown) => takeBack(sent, error))
+        return { sent, acknowledged }
       })
-      await acknowledged
-      return shown
+      await acknowledged.catch((error: unknown) => takeBack(sent, error))
+      return sent.shown
     },
 
     messages: () => journal.received().map(({ shown }) => shown),

@@ -95,6 +95,11 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
         const uplink = server.attachPhone(registration, receive)
         return {
           ...uplink,
+          send(stanza) {
+            uplink.send(stanza)
+            // What a phone was told is sent must wait for its readers in the state, not in this process alone.
+            if (stanza.tag === 'message') save()
+          },
           async link(ref, grant) {
             const device = await uplink.link(ref, grant)
             // A linked device must never be forgotten, whatever happens to this process in the next millisecond.

@@ -159,6 +159,8 @@ describe('a group', () => {
     await eve.settled()
     expect(eve.messages().map(({ content }) => content.text)).toEqual(['all of us'])
     await expect(eve.send(jid, 'let me in')).rejects.toThrow('403')
+    await expect(eve.send('4900000000', 'anybody?')).rejects.toThrow('not on WhatsApp')
+    expect(eve.sent()).toEqual([])
   })
 })
 
