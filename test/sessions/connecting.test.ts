@@ -51,6 +51,38 @@ describe('from start to connected', () => {
   })
 })
 
+describe('keys of a pairing', () => {
+  const KEY = { type: 'creds', id: 'creds', value: new Uint8Array([1]) }
+  const keys = () => rig.whatsapp.last().request.vault.get('creds', ['creds']).size
+
+  test('that was abandoned are gone at the next start', async () => {
+    const id = await rig.make()
+    await rig.supervisor.command(id, 'start')
+    await settle()
+    await rig.whatsapp.last().request.vault.commit([KEY])
+    await rig.supervisor.command(id, 'stop')
+    await rig.supervisor.command(id, 'start')
+    await rig.clock.advance(1_000)
+    expect(rig.whatsapp.connections).toHaveLength(2)
+    expect(keys()).toBe(0)
+  })
+
+  test('stay when WhatsApp asks for the handover before we have heard who was linked', async () => {
+    const id = await rig.make()
+    await rig.supervisor.command(id, 'start')
+    await settle()
+    rig.whatsapp.last().qr()
+    await rig.whatsapp.last().request.vault.commit([KEY])
+    rig.whatsapp.last().closed('restart_required', 515)
+    await rig.clock.advance(1_000)
+    expect(rig.whatsapp.connections).toHaveLength(2)
+    expect(keys()).toBe(1)
+    rig.whatsapp.last().opened()
+    await settle()
+    expect(rig.session(id)).toMatchObject({ state: { status: 'connected' }, credentials: 'linked', me: ME })
+  })
+})
+
 describe('one socket per session', () => {
   test('fifty parallel starts open one connection', async () => {
     const id = await rig.make()
@@ -190,6 +222,8 @@ describe('lost connections', () => {
     rig.whatsapp.last().closed('server_unavailable', 503)
     await settle()
     await rig.supervisor.command(id, 'stop')
+    await settle()
+    expect(rig.timers()).toBe(0)
     const { length } = rig.whatsapp.connections
     await rig.clock.advance(600_000)
     expect(rig.whatsapp.connections).toHaveLength(length)

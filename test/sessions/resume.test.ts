@@ -84,6 +84,31 @@ describe('after a crash and after an orderly stop', () => {
     expect(ids.map(rig.status)).toEqual(ids.map(() => 'connected'))
   })
 
+  test('a command that comes before a session’s turn is not done twice', async () => {
+    const ids: SessionId[] = []
+    for (let index = 0; index < 6; index += 1) ids.push(await rig.link({}, `4930100001${index}`))
+    await rig.crash()
+    const early = rig.whatsapp.live().map(({ request }) => request.sessionId)
+    const late = ids.filter((id) => !early.includes(id))
+    expect(late.map(rig.status)).toEqual(['connecting', 'connecting'])
+    for (const id of late) {
+      await rig.supervisor.command(id, 'stop')
+      await rig.supervisor.command(id, 'start')
+    }
+    await settle()
+    expect(rig.whatsapp.live()).toHaveLength(6)
+    const opened = rig.whatsapp.connections.length
+    for (const connection of rig.whatsapp.live().slice(0, 2)) {
+      const { phoneNumber = '' } = rig.session(connection.request.sessionId as SessionId).me ?? {}
+      connection.opened({ phoneNumber })
+    }
+    await settle()
+    expect(late.map(rig.status)).toEqual(['connecting', 'connecting'])
+    await welcome()
+    expect(rig.whatsapp.connections).toHaveLength(opened)
+    expect(ids.map(rig.status)).toEqual(ids.map(() => 'connected'))
+  })
+
   test('sessions that do not come through do not keep the others waiting for ever', async () => {
     for (let index = 0; index < 6; index += 1) await rig.link({}, `4930100001${index}`)
     await rig.crash()

@@ -274,6 +274,22 @@ describe('not confirmed', () => {
     expect(statusOf(id, lost?.id ?? '')).toBe('sent')
   })
 
+  test('on a living connection: what is on the wire at that moment is not written a second time', async () => {
+    rig.whatsapp.acknowledges = false
+    const id = await rig.link()
+    void failure(send(id, 'swallowed'))
+    await settle()
+    sends()[0]?.fail(new SendUnconfirmed('no acknowledgement'))
+    await rig.clock.advance(29_000)
+    const other = send(id, 'on the wire', { to: phoneJid('49304444444') })
+    await rig.clock.advance(1_000)
+    expect(sends().map(({ raw }) => saidOf(raw))).toEqual(['swallowed', 'on the wire', 'swallowed'])
+    sends()[1]?.acknowledge()
+    expect((await other).status).toBe('sent')
+    await settle()
+    expect(sends()).toHaveLength(3)
+  })
+
   test('over a crash: what was queued goes out again under its id, what was sent does not', async () => {
     rig.whatsapp.acknowledges = false
     const id = await rig.link()
