@@ -247,6 +247,8 @@ export function createJournal(parts: {
     },
     forget(tx, session, sessionId) {
       dropSession.run(session)
+      // The newest entry may be among them, and its number must not come again after a restart.
+      meta.set('journal_head', String(givenIn === tx.transaction ? given : head))
       tx.afterCommit(() => {
         tail = tail.filter((entry) => entry.sessionId !== sessionId)
         tailCharacters = tail.reduce((sum, entry) => sum + entry.json.length, 0)
@@ -257,7 +259,6 @@ export function createJournal(parts: {
       if (!upTo) return 0
       const { changes } = dropUpTo.run(upTo)
       meta.set('journal_floor', String(upTo))
-      meta.set('journal_head', String(Math.max(head, upTo)))
       tx.afterCommit(() => {
         floor = Math.max(floor, upTo)
         tail = tail.slice(tailIndex(upTo))

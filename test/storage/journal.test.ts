@@ -85,6 +85,15 @@ describe('entries', () => {
     expect(parseCursor(formatCursor({ epoch, seq: 3 }))).toEqual({ epoch, seq: 3 })
   })
 
+  test('nor when the newest entries went with their session', async () => {
+    await storage.ledger.commit([created(makeSession(OTHER))])
+    const head = storage.journal.head()
+    await storage.ledger.commit([{ change: { kind: 'session_deleted', sessionId: OTHER }, events: [] }])
+    await storage.close()
+    storage = rig.open()
+    expect(storage.journal.head()).toBe(head)
+  })
+
   test('another database has another epoch', async () => {
     const other = makeRig()
     expect(other.open().journal.epoch).not.toBe(storage.journal.epoch)
