@@ -124,6 +124,8 @@ export type Surroundings = {
   lookUp(messageId: string): { key: proto.IMessageKey; message: proto.IMessage } | null
   jidOf(mention: string): string
   messageSecret(): Buffer
+  /** Milliseconds since the epoch. */
+  now: number
 }
 
 /** Thrown when content points to a message this phone does not know. */
@@ -187,7 +189,7 @@ export function toMessage(content: PhoneContent, around: Surroundings): proto.IM
         reactionMessage: {
           key: known(content.targetMessageId),
           text: content.emoji,
-          senderTimestampMs: Date.now(),
+          senderTimestampMs: around.now,
         },
       }
     case 'edit':
@@ -196,7 +198,7 @@ export function toMessage(content: PhoneContent, around: Surroundings): proto.IM
           key: known(content.targetMessageId),
           type: PROTOCOL.edit,
           editedMessage: { conversation: content.text },
-          timestampMs: Date.now(),
+          timestampMs: around.now,
         },
       }
     case 'delete':

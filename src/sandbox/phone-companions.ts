@@ -2,14 +2,16 @@
  * What a phone does for its companions: it accepts them, gives them the keys of the app state and a history to start
  * with, and helps out when they lack a message or a file.
  */
-import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
 import { type BinaryNode, encodeSyncdPatch, newLTHashState, proto } from '@whiskeysockets/baileys'
+import type { Clock } from '../lib/clock'
 import { signGrant, signKeyIndexList } from './adv'
 import { jidOf, parseJid } from './jid'
 import { child, childBytes, childText, node, SERVER } from './node'
-import type { PhoneJournal, PhoneMessage } from './phone-journal'
-import { mediaOf } from './phone-media'
+import { findMessage, historyOf, webMessage } from './phone-history'
+import type { PhoneJournal } from './phone-journal'
+import { mediaOf, sealRetry } from './phone-media'
 import type { PhoneOutbox } from './phone-outbox'
 import { messageId } from './phone-outbox'
 import { beginCodePairing, type CodePairing, finishCodePairing, PairingError, parseQr } from './phone-pairing'
@@ -26,7 +28,7 @@ export type CompanionParts = {
   outbox: PhoneOutbox
   own(): { pn: string; lid: string }
   name: string
-  now(): number
+  clock: Clock
   /** Runs work in the phone's one line of events. */
   inTurn<T>(work: () => Promise<T>): Promise<T>
   /** A new path for a file that its host no longer serves. */
@@ -50,8 +52,6 @@ export interface PhoneCompanions {
 const CODE_PAIRING_TIMEOUT_MS = 20_000
 /** A code can be on the companion's screen a moment before its request has reached the phone. */
 const HELLO_WAIT_MS = 2_000
-const HISTORY_CHATS = 50
-const HISTORY_PER_CHAT = 20
 
 type Hello = { ref: string; wrapped: Buffer }
 type Finish = { bundle: Buffer; companionIdentity: Buffer }
@@ -64,7 +64,7 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
   let hello: Hello | null = null
   let heard: (() => void) | null = null
   let finish: ((answer: Finish) => void) | null = null
-  const seconds = () => Math.floor(parts.now() / 1000)
+  const seconds = () => Math.floor(parts.clock.now() / 1000)
   const freshId = () => messageId(randomBytes(16))
 
   async function link(ref: string, companionIdentity: Buffer, advSecret: Buffer): Promise<Device> {
@@ -87,10 +87,10 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
 
   async function nextHello(): Promise<Hello> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, HELLO_WAIT_MS)
+    const cancel = parts.clock.after(HELLO_WAIT_MS, resolve)
     heard = resolve
     await promise
-    clearTimeout(timer)
+    cancel()
     if (!hello) throw new PairingError('No companion has asked for a code for this number')
     return hello
   }
@@ -113,14 +113,14 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
     const data = {
       keyData: stored ? stored.subarray(6) : randomBytes(32),
       fingerprint: { rawId: 1, currentIndex: 0, deviceIndexes: [0] },
-      timestamp: parts.now(),
+      timestamp: parts.clock.now(),
     }
     if (stored) return { id, data }
     const { patch } = await encodeSyncdPatch(
       {
         type: 'critical_block',
         index: ['setting_pushName'],
-        syncAction: { timestamp: parts.now(), pushNameSetting: { name: parts.name } },
+        syncAction: { timestamp: parts.clock.now(), pushNameSetting: { name: parts.name } },
         apiVersion: 1,
         operation: proto.SyncdMutation.SyncdOperation.SET,
       },
@@ -216,9 +216,8 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
       const { ref, wrapped } = hello ?? (await nextHello())
       const pairing: CodePairing & { wrapped: Buffer } = beginCodePairing(code, wrapped)
       const { promise, resolve, reject } = Promise.withResolvers<Finish>()
-      const timer = setTimeout(
-        () => reject(new PairingError('The companion did not answer the code')),
-        CODE_PAIRING_TIMEOUT_MS,
+      const cancel = parts.clock.after(CODE_PAIRING_TIMEOUT_MS, () =>
+        reject(new PairingError('The companion did not answer the code')),
       )
       finish = resolve
       try {
@@ -237,7 +236,7 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
         hello = null
         return device
       } finally {
-        clearTimeout(timer)
+        cancel()
         finish = null
       }
     },
@@ -300,59 +299,5 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
         node('notification', { to: from, type: 'mediaretry', id }, [content, ...(rmr ? [rmr] : [])]),
       )
     },
-  }
-}
-
-const retryKey = (mediaKey: Uint8Array) =>
-  Buffer.from(hkdfSync('sha256', mediaKey, Buffer.alloc(0), 'WhatsApp Media Retry Notification', 32))
-
-function sealRetry(mediaKey: Uint8Array, id: string, plain: Uint8Array): BinaryNode {
-  const iv = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', retryKey(mediaKey), iv).setAAD(Buffer.from(id))
-  const sealed = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
-  return node('encrypt', {}, [node('enc_p', {}, sealed), node('enc_iv', {}, iv)])
-}
-
-function findMessage(
-  journal: PhoneJournal,
-  id: string,
-): { shown: PhoneMessage; message: proto.IMessage } | null {
-  return journal.findReceived(id) ?? journal.findSent(id)
-}
-
-function webMessage(shown: PhoneMessage, message: proto.IMessage): proto.IWebMessageInfo {
-  const inGroup = shown.chat.endsWith('@g.us')
-  return {
-    key: {
-      remoteJid: shown.chat,
-      fromMe: shown.fromMe,
-      id: shown.id,
-      ...(inGroup ? { participant: shown.from } : {}),
-    },
-    message,
-    messageTimestamp: shown.timestamp,
-    ...(shown.pushName ? { pushName: shown.pushName } : {}),
-  }
-}
-
-/** The latest messages of the latest chats, oldest first in each. */
-function historyOf(journal: PhoneJournal, own: { pn: string; lid: string }): proto.IHistorySync {
-  const chats = new Map<string, { shown: PhoneMessage; message: proto.IMessage }[]>()
-  const all = [...journal.received(), ...journal.sent()].sort((a, b) => a.shown.timestamp - b.shown.timestamp)
-  for (const entry of all) {
-    const chat = chats.get(entry.shown.chat) ?? []
-    chats.delete(entry.shown.chat)
-    chats.set(entry.shown.chat, [...chat, entry].slice(-HISTORY_PER_CHAT))
-  }
-  return {
-    syncType: proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP,
-    progress: 100,
-    chunkOrder: 1,
-    conversations: [...chats].slice(-HISTORY_CHATS).map(([id, entries]) => ({
-      id,
-      conversationTimestamp: entries.at(-1)?.shown.timestamp ?? 0,
-      messages: entries.map(({ shown, message }) => ({ message: webMessage(shown, message) })).reverse(),
-    })),
-    phoneNumberToLidMappings: [{ pnJid: own.pn, lidJid: own.lid }],
   }
 }

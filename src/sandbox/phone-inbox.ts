@@ -8,7 +8,7 @@ import { isGroup, parseJid } from './jid'
 import { KEY_TYPE } from './keys'
 import { bytesOf, children, node, writeNumber } from './node'
 import type { PhoneJournal, PhoneMessage, WireAddress } from './phone-journal'
-import type { PhoneSignal } from './phone-signal'
+import { keyNode, type PhoneSignal } from './phone-signal'
 import type { PhoneUplink } from './types'
 
 export type InboxParts = {
@@ -178,9 +178,6 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
     },
   }
 }
-
-const keyNode = (tag: string, key: { id: number; publicKey: Buffer }, more: BinaryNode[] = []) =>
-  node(tag, {}, [node('id', {}, writeNumber(key.id, 3)), node('value', {}, key.publicKey), ...more])
 
 const present = (message: proto.IMessage): proto.IMessage =>
   Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined))

@@ -11,8 +11,14 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
-import { MEDIA_HKDF_KEY_MAPPING, normalizeMessageContent, type proto } from '@whiskeysockets/baileys'
+import {
+  type BinaryNode,
+  MEDIA_HKDF_KEY_MAPPING,
+  normalizeMessageContent,
+  type proto,
+} from '@whiskeysockets/baileys'
 import type { MediaContent, UploadedFile } from './content'
+import { node } from './node'
 
 const MAC_BYTES = 10
 const UPLOAD_FOLDER = {
@@ -51,6 +57,7 @@ export type MediaAccess = {
   host: string
   auth: string
   fetch: (url: string, init?: RequestInit) => Promise<Response>
+  now: () => number
 }
 
 /** Encrypts a file and uploads it; throws when the host refuses it. */
@@ -79,7 +86,7 @@ export async function uploadFile(
     fileSha256: sha256(plain),
     fileEncSha256,
     fileLength: plain.length,
-    mediaKeyTimestamp: Math.floor(Date.now() / 1000),
+    mediaKeyTimestamp: Math.floor(access.now() / 1000),
   }
 }
 
@@ -131,4 +138,15 @@ export async function downloadFile(
     throw new BrokenMedia('the file has another hash than its message says')
   }
   return plain
+}
+
+const retryKey = (mediaKey: Uint8Array) =>
+  Buffer.from(hkdfSync('sha256', mediaKey, Buffer.alloc(0), 'WhatsApp Media Retry Notification', 32))
+
+/** The answer to a companion that asked for a file anew, sealed with the file's own key. */
+export function sealRetry(mediaKey: Uint8Array, id: string, plain: Uint8Array): BinaryNode {
+  const iv = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', retryKey(mediaKey), iv).setAAD(Buffer.from(id))
+  const sealed = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+  return node('encrypt', {}, [node('enc_p', {}, sealed), node('enc_iv', {}, iv)])
 }

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import {
+  type BinaryNode,
   DEFAULT_CONNECTION_CONFIG,
   generateRegistrationId,
   generateSignalPubKey,
@@ -17,6 +18,7 @@ import {
   unpadRandomMax16,
 } from '@whiskeysockets/baileys'
 import { type KeyPair, sign, verify } from './adv'
+import { node, writeNumber } from './node'
 import { generateKeyPair } from './phone-pairing'
 import type { SandboxState } from './state'
 import type { PhoneRegistration, PublicPreKey } from './types'
@@ -230,6 +232,10 @@ export function openPhoneSignal(state: SandboxState, scope: string): PhoneSignal
     close: () => repository.close?.(),
   }
 }
+
+/** A public key with its number, as stanzas carry it. */
+export const keyNode = (tag: string, key: PublicPreKey, more: BinaryNode[] = []): BinaryNode =>
+  node(tag, {}, [node('id', {}, writeNumber(key.id, 3)), node('value', {}, key.publicKey), ...more])
 
 /** A bare JID with a device number; device 0 is written without one. */
 export function withDevice(bare: string, device: number | undefined): string {

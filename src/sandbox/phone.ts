@@ -3,12 +3,13 @@
  * decrypted with its own keys, and whatever it says leaves it encrypted; the server between is told nothing.
  */
 import { randomBytes } from 'node:crypto'
-import { type BinaryNode, buildAckStanza, proto } from '@whiskeysockets/baileys'
+import { type BinaryNode, proto } from '@whiskeysockets/baileys'
+import type { Clock } from '../lib/clock'
 import { createMailbox } from '../lib/mailbox'
 import { isMedia, type PhoneContent, readMessage, toMessage } from './content'
 import { isGroup, jidOf, parseJid } from './jid'
-import { KEY_TYPE } from './keys'
-import { child, children, node, SERVER, writeNumber } from './node'
+import { child, node, SERVER } from './node'
+import { createPhoneArrivals, type PhoneEvent, PRE_KEYS } from './phone-arrivals'
 import { createPhoneBook } from './phone-book'
 import { createPhoneCompanions } from './phone-companions'
 import { createPhoneInbox } from './phone-inbox'
@@ -30,7 +31,7 @@ export type PhoneOptions = {
 
 export type PhoneParts = {
   state: SandboxState
-  now(): number
+  clock: Clock
   attach(registration: PhoneRegistration, receive: (stanza: BinaryNode) => void): PhoneUplink
   media: {
     fetch: MediaAccess['fetch']
@@ -42,12 +43,6 @@ export type PhoneParts = {
 
 /** A companion as its phone lists it. */
 export type LinkedDevice = { id: number; keyIndex: number; online: boolean }
-
-export type PhoneEvent =
-  | { type: 'message'; message: PhoneMessage }
-  | { type: 'receipt'; id: string; reader: string; status: SentStatus }
-  | { type: 'chatstate'; from: string; state: 'composing' | 'recording' | 'paused' }
-  | { type: 'unreadable'; id: string; reason: string }
 
 export interface Phone {
   readonly phoneNumber: string
@@ -92,8 +87,6 @@ export interface Phone {
   close(): Promise<void>
 }
 
-const PRE_KEYS = 100
-
 /** Thrown when a phone is asked about a message it does not have. */
 export class NoSuchMessage extends Error {
   constructor(id: string) {
@@ -104,7 +97,7 @@ export class NoSuchMessage extends Error {
 
 /** Switches a phone on: a new one with fresh keys, or the one that `state` remembers under this number. */
 export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
-  const { state } = parts
+  const { state, clock } = parts
   const { phoneNumber, name, platform = 'android' } = options
   const scope = (kind: string) => `phone ${phoneNumber} ${kind}`
   const signal = openPhoneSignal(state, scope('signal'))
@@ -113,6 +106,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
   const listeners = new Set<(event: PhoneEvent) => void>()
   const held: BinaryNode[] = []
   let reachable = true
+  let closed = false
 
   const known = state.get(scope('meta'), 'registered') !== null
   const registration: PhoneRegistration = {
@@ -145,7 +139,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     outbox,
     own,
     name,
-    now: parts.now,
+    clock,
     inTurn: (work) => mailbox.run(work),
     renewMedia: parts.media.renew,
   })
@@ -159,118 +153,31 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     onUnreadable: (id, reason) => emit({ type: 'unreadable', id, reason }),
   })
 
+  const arrivals = createPhoneArrivals({
+    uplink,
+    signal,
+    book,
+    journal,
+    inbox,
+    outbox,
+    companions,
+    own: own(),
+    emit,
+  })
+
   function receive(stanza: BinaryNode): void {
     // Work in the mailbox waits for these two; they must not wait behind it.
     if (stanza.tag === 'ack') outbox.acknowledge(stanza)
     else if (stanza.attrs.type === 'link_code_companion_reg') {
       companions.onCodeNotification(stanza)
-      confirm(stanza)
+      arrivals.confirm(stanza)
     } else if (reachable) take(stanza)
     else held.push(stanza)
   }
 
   function take(stanza: BinaryNode): void {
-    mailbox.run(() => STANZAS[stanza.tag]?.(stanza)).catch((error: unknown) => parts.onTrouble(error, stanza))
-  }
-
-  const confirm = (stanza: BinaryNode) => uplink.send(buildAckStanza(stanza, undefined, jid))
-
-  const STANZAS: Record<string, (stanza: BinaryNode) => Promise<void> | void> = {
-    message: (stanza) => inbox.take(stanza),
-    async receipt(stanza) {
-      // First the receipt, then its consequences: a failing answer must not bring the same receipt again.
-      confirm(stanza)
-      await onReceipt(stanza)
-    },
-    async notification(stanza) {
-      confirm(stanza)
-      await NOTIFICATIONS[stanza.attrs.type ?? '']?.(stanza)
-    },
-    call: confirm,
-    chatstate(stanza) {
-      const [said] = children(stanza)
-      const typing = said?.attrs.media === 'audio' ? 'recording' : 'composing'
-      const from = stanza.attrs.participant ?? stanza.attrs.from ?? ''
-      emit({ type: 'chatstate', from, state: said?.tag === 'composing' ? typing : 'paused' })
-    },
-  }
-
-  async function onReceipt(stanza: BinaryNode): Promise<void> {
-    const { id = '', type, from = '', participant } = stanza.attrs
-    if (type === 'retry') return outbox.sendAgain(stanza)
-    if (type === 'server-error') return companions.onMediaRequest(stanza)
-    if (type === 'peer_msg') return companions.onPeerReceipt(from, id)
-    const status = RECEIPTS[type ?? 'delivered']
-    if (!status) return
-    const reader = await bareName(participant ?? from)
-    if (reader === jid) return
-    const items = children(child(stanza, 'list'), 'item').flatMap(({ attrs }) => attrs.id ?? [])
-    for (const each of [id, ...items]) {
-      journal.mark(each, reader, status)
-      emit({ type: 'receipt', id: each, reader, status })
-    }
-    journal.commit()
-  }
-
-  const NOTIFICATIONS: Record<string, (stanza: BinaryNode) => Promise<void> | void> = {
-    async devices(stanza) {
-      const names = await bothNames(stanza.attrs.from ?? '')
-      for (const each of names) book.forgetDevices(each)
-      for (const { attrs } of children(child(stanza, 'remove'), 'device')) {
-        if (attrs.jid) await signal.dropSession(attrs.jid)
-      }
-      signal.commit()
-    },
-    async 'w:gp2'(stanza) {
-      const group = stanza.attrs.from ?? ''
-      book.forgetGroup(group)
-      // Those who left must not be able to read on.
-      if (child(stanza, 'remove')) for (const author of [jid, lid]) signal.forgetGroupKey(group, author)
-      signal.commit()
-    },
-    async encrypt(stanza) {
-      if (child(stanza, 'count')) await uploadPreKeys()
-      if (child(stanza, 'identity')) {
-        const from = stanza.attrs.from ?? ''
-        for (const each of await bothNames(from)) book.forgetDevices(each)
-        await signal.dropSession(from)
-        signal.commit()
-      }
-    },
-  }
-
-  async function uploadPreKeys(): Promise<void> {
-    const { registrationId, identityKey, signedPreKey } = signal.registration()
-    const key = (
-      tag: string,
-      { id, publicKey }: { id: number; publicKey: Buffer },
-      more: BinaryNode[] = [],
-    ) => node(tag, {}, [node('id', {}, writeNumber(id, 3)), node('value', {}, publicKey), ...more])
-    await uplink.query(
-      node('iq', { type: 'set', xmlns: 'encrypt', to: SERVER }, [
-        node('registration', {}, writeNumber(registrationId, 4)),
-        node('type', {}, KEY_TYPE),
-        node('identity', {}, identityKey),
-        node(
-          'list',
-          {},
-          signal.makePreKeys(PRE_KEYS).map((made) => key('key', made)),
-        ),
-        key('skey', signedPreKey, [node('signature', {}, signedPreKey.signature)]),
-      ]),
-    )
-  }
-
-  /** Bare, and by number where it is known. */
-  async function bareName(address: string): Promise<string> {
-    const { user = '', server = '' } = parseJid(address) ?? {}
-    const bare = jidOf(user, server)
-    return server === 'lid' ? ((await signal.pnOf(bare)) ?? bare) : bare
-  }
-  async function bothNames(address: string): Promise<string[]> {
-    const pn = await bareName(address)
-    const other = pn.endsWith('@lid') ? null : await signal.lidOf(pn)
-    return other ? [pn, other] : [pn]
+    if (closed) return
+    mailbox.run(() => arrivals.take(stanza)).catch((error: unknown) => parts.onTrouble(error, stanza))
   }
 
   const mediaAccess = async (): Promise<MediaAccess> => {
@@ -279,7 +186,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     )
     const connection = child(answer, 'media_conn')
     const host = child(connection, 'host')?.attrs.hostname ?? ''
-    return { host, auth: connection?.attrs.auth ?? '', fetch: parts.media.fetch }
+    return { host, auth: connection?.attrs.auth ?? '', fetch: parts.media.fetch, now: clock.now }
   }
 
   /** The key of a message as this phone names it to others. */
@@ -304,7 +211,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     const entry = journal.findReceived(id)
     if (!entry) throw new NoSuchMessage(id)
     const { from, participant } = entry.address
-    const t = String(Math.floor(parts.now() / 1000))
+    const t = String(Math.floor(clock.now() / 1000))
     const to = participant ? from : bare(from)
     uplink.send(node('receipt', { id, to, participant, type, t }))
   }
@@ -352,15 +259,16 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
             lookUp,
             jidOf: addressOf,
             messageSecret: () => randomBytes(32),
+            now: clock.now(),
           }),
         )
         const shown: PhoneMessage = {
           id: messageId(randomBytes(16)),
-          chat: isGroup(address) ? address : await bareName(address),
+          chat: isGroup(address) ? address : await arrivals.nameOf(address),
           from: jid,
           fromMe: true,
           device: 0,
-          timestamp: Math.floor(parts.now() / 1000),
+          timestamp: Math.floor(clock.now() / 1000),
           ...readMessage(message),
         }
         const sent: Sent = { shown, message, to: address, receipts: {} }
@@ -437,18 +345,12 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     },
     settled: () => mailbox.run(() => undefined),
     async close() {
+      closed = true
       uplink.account.devices.get(0)?.link?.end()
       await mailbox.close()
       signal.close()
     },
   }
-}
-
-const RECEIPTS: Partial<Record<string, SentStatus>> = {
-  delivered: 'delivered',
-  inactive: 'delivered',
-  read: 'read',
-  played: 'played',
 }
 
 const bare = (address: string): string => {

@@ -2,19 +2,30 @@
  * The control API: what a tester's hands do with the simulated phones, as HTTP. Mounted by the app behind its guard, and
  * by the standalone sandbox on a port of its own. Failures are `SandboxError`s; the caller puts them into its shape.
  */
-import { type TProperties, Type } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { isoTime } from '../lib/clock'
-import { type PhoneContent, PhoneContentSchema, UnknownMessage } from './content'
+import { type PhoneContent, PhoneContentSchema } from './content'
 import { SandboxError } from './errors'
-import { FAULT_KINDS, type FaultInput, type FaultKind } from './faults'
-import { NoSuchMessage, type Phone } from './phone'
-import { NotOnWhatsApp } from './phone-book'
+import { inWords } from './failures'
+import type { FaultInput } from './faults'
+import type { Phone } from './phone'
 import type { PhoneMessage } from './phone-journal'
-import { BrokenMedia } from './phone-media'
-import { MessageRefused } from './phone-outbox'
-import { PairingError } from './phone-pairing'
-import { LinkRefused, Refusal } from './refusal'
+import {
+  Address,
+  answer,
+  Device,
+  Digits,
+  FaultBody,
+  FaultView,
+  MessageView,
+  numberParam,
+  PhoneNumber,
+  PhoneView,
+  strict,
+  told,
+  word,
+} from './route-schemas'
 import type { Sandbox } from './sandbox'
 
 export type SandboxRoutesParts = {
@@ -26,63 +37,6 @@ export type SandboxRoutesParts = {
   clientOf?: (sessionId: string) => Promise<SessionClient | null> | SessionClient | null
 }
 export type SessionClient = { noiseKey?: string; phoneNumber?: string }
-
-const strict = { additionalProperties: false }
-const answer = <P extends TProperties>(properties: P) =>
-  Type.Object({ success: Type.Literal(true), ...properties })
-const told = answer({ message: Type.String() })
-const word = <const T extends string>(words: readonly T[]) =>
-  Type.Unsafe<T>(Type.Union(words.map((each) => Type.Literal(each))))
-const PhoneNumber = Type.String({
-  minLength: 5,
-  maxLength: 40,
-  description: 'International form; +, spaces and dashes are tolerated',
-})
-const Address = Type.String({ minLength: 5, maxLength: 128, description: 'A phone number or a WhatsApp id' })
-/** A whole number as paths and queries carry it. */
-const Digits = (description: string) => Type.String({ pattern: '^\\d{1,9}$', description })
-const numberParam = Type.Object({ number: PhoneNumber }, strict)
-
-const Device = Type.Object({ id: Type.Integer(), keyIndex: Type.Integer(), online: Type.Boolean() })
-const PhoneView = Type.Object({
-  phoneNumber: Type.String(),
-  name: Type.String(),
-  platform: Type.String(),
-  jid: Type.String(),
-  lid: Type.String(),
-  devices: Type.Array(Device),
-})
-const MessageView = Type.Object({
-  id: Type.String(),
-  chat: Type.String(),
-  from: Type.String(),
-  fromMe: Type.Boolean(),
-  device: Type.Integer({ description: 'The device of the author that sent it; 0 is the phone' }),
-  timestamp: Type.String({ format: 'date-time' }),
-  kind: Type.String({ description: 'WhatsApp’s own name of the content' }),
-  content: Type.Object({ type: Type.String() }, { additionalProperties: true }),
-  pushName: Type.Optional(Type.String()),
-})
-const FaultBody = Type.Object(
-  {
-    kind: word(Object.keys(FAULT_KINDS) as FaultKind[]),
-    sessionId: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-    phoneNumber: Type.Optional(PhoneNumber),
-    all: Type.Optional(Type.Literal(true)),
-    times: Type.Optional(Type.Integer({ minimum: 1, description: 'How many events it disturbs' })),
-    for: Type.Optional(Type.Integer({ minimum: 1, description: 'How long it stands, in milliseconds' })),
-    until: Type.Optional(Type.String({ format: 'date-time' })),
-    status: Type.Optional(Type.Integer({ minimum: 400, maximum: 599 })),
-    code: Type.Optional(Type.Integer({ minimum: 1, maximum: 999 })),
-    ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000 })),
-    version: Type.Optional(Type.String({ pattern: '^\\d+([.,]\\d+){0,3}$' })),
-  },
-  strict,
-)
-const FaultView = Type.Object(
-  { id: Type.String(), kind: Type.String(), hits: Type.Integer() },
-  { additionalProperties: true },
-)
 
 const DEFAULT_LOG_ENTRIES = 100
 
@@ -393,41 +347,4 @@ export function sandboxRoutes({ sandbox, clientOf }: SandboxRoutesParts) {
         ...says('Where and with which keys clients reach this sandbox'),
       },
     )
-}
-
-type Kind<E extends Error> = abstract new (...args: never[]) => E
-const row =
-  <E extends Error>(kind: Kind<E>, to: (error: E) => SandboxError) =>
-  (error: unknown): SandboxError | null =>
-    error instanceof kind ? to(error) : null
-
-/** How the failures of the parts are told to a caller of the API. */
-const FAILURES = [
-  row(PairingError, ({ message }) => new SandboxError('PAIRING_FAILED', 409, message)),
-  row(LinkRefused, ({ message }) => new SandboxError('PAIRING_FAILED', 409, message)),
-  row(NotOnWhatsApp, ({ message }) => new SandboxError('NUMBER_NOT_ON_WHATSAPP', 404, message)),
-  row(UnknownMessage, ({ message }) => new SandboxError('MESSAGE_NOT_FOUND', 404, message)),
-  row(NoSuchMessage, ({ message }) => new SandboxError('MESSAGE_NOT_FOUND', 404, message)),
-  row(
-    MessageRefused,
-    ({ message, code }) => new SandboxError('MESSAGE_REJECTED', 502, message, { whatsappCode: code }),
-  ),
-  row(BrokenMedia, ({ message }) => new SandboxError('MEDIA_DOWNLOAD_FAILED', 400, message)),
-  row(
-    Refusal,
-    ({ message, code }) => new SandboxError('SANDBOX_REFUSED', 409, message, { whatsappCode: code }),
-  ),
-]
-
-/** Runs work and puts what it may fail with into words; anything else is a defect and passes as it is. */
-async function inWords<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    for (const told of FAILURES) {
-      const known = told(error)
-      if (known) throw known
-    }
-    throw error
-  }
 }

@@ -90,7 +90,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   function switchOn(phone: PhoneOptions): Phone {
     const made = createPhone(phone, {
       state,
-      now: clock.now,
+      clock,
       attach: (registration, receive) => {
         const uplink = server.attachPhone(registration, receive)
         return {

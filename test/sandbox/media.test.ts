@@ -13,7 +13,7 @@ let fault: string | null
 let hits = 0
 let media: MediaHost
 const trusting = (url: string, init: RequestInit = {}) => fetch(url, { ...init, tls: { ca: media.caPem } })
-const access = () => ({ host: media.host, auth: AUTH, fetch: trusting })
+const access = () => ({ host: media.host, auth: AUTH, fetch: trusting, now: () => clock })
 const tokenOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
 const post = (path: string, bytes: Buffer) =>
   trusting(`https://${media.host}${path}`, { method: 'POST', body: new Uint8Array(bytes) })
