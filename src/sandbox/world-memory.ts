@@ -32,13 +32,14 @@ export interface WorldMemory {
 
 /** Fills an empty world with what the state remembers, and remembers what becomes of it. */
 export function openWorldMemory(state: SandboxState, world: World): WorldMemory {
-  restore(state, world)
+  const places = createPlaces()
+  restore(state, world, places)
   const written = new Map(state.entries(SCOPE).map(({ key }) => [key, '']))
   return {
     save() {
       const changes = new Map<string, Buffer | null>()
       const present = new Set<string>()
-      for (const [key, mark, value] of pieces(world)) {
+      for (const [key, mark, value] of pieces(world, places)) {
         present.add(key)
         if (written.get(key) === mark) continue
         written.set(key, mark)
@@ -57,7 +58,7 @@ export function openWorldMemory(state: SandboxState, world: World): WorldMemory 
 /** Name, a mark that changes when the piece does, and the piece. */
 type Piece = [key: string, mark: string, value: () => unknown]
 
-function* pieces(world: World): Generator<Piece> {
+function* pieces(world: World, places: Places): Generator<Piece> {
   for (const account of world.directory.accounts) {
     const meta = accountRow(account)
     yield [`account ${account.phoneNumber}`, JSON.stringify(meta), () => meta]
@@ -66,7 +67,7 @@ function* pieces(world: World): Generator<Piece> {
     const { collections, ...rest } = profile
     const sizes = collections.map(([name, { patches }]) => [name, patches.length])
     yield [`profile ${account.phoneNumber}`, JSON.stringify([rest, sizes]), () => profile]
-    for (const device of account.devices.values()) yield* devicePieces(device)
+    for (const device of account.devices.values()) yield* devicePieces(device, places)
   }
   for (const group of world.groups.all) {
     const row = groupRow(group)
@@ -78,7 +79,7 @@ function* pieces(world: World): Generator<Piece> {
 
 const accountRow = ({ devices: _, ...account }: Account) => account
 
-function* devicePieces(device: Device): Generator<Piece> {
+function* devicePieces(device: Device, places: Places): Generator<Piece> {
   const { account, link: _, pending, preKeys, ...row } = device
   const name = `${account.phoneNumber} ${String(device.id).padStart(3, '0')}`
   yield [
@@ -88,11 +89,29 @@ function* devicePieces(device: Device): Generator<Piece> {
   ]
   // Keys are added at the end and taken from the front.
   yield [`keys ${name}`, `${preKeys.length} ${preKeys[0]?.id} ${preKeys.at(-1)?.id}`, () => preKeys]
-  yield [
-    `queue ${name}`,
-    pending.map(({ tag, attrs }) => `${tag}${attrs.id}${attrs.from}${attrs.participant}`).join(),
-    () => pending,
-  ]
+  // Each waiting stanza by itself: a long queue must not be written anew for every stanza that joins it.
+  for (const stanza of pending) yield [`queue ${name} ${places.of(stanza)}`, 'waits', () => stanza]
+}
+
+/** Numbers for stanzas in the order in which they were first seen, which is their order in each queue. */
+type Places = { of(stanza: BinaryNode): string; set(stanza: BinaryNode, place: string): void }
+
+function createPlaces(): Places {
+  const places = new WeakMap<BinaryNode, string>()
+  let last = 0
+  return {
+    of(stanza) {
+      const known = places.get(stanza)
+      if (known !== undefined) return known
+      const place = String(++last).padStart(12, '0')
+      places.set(stanza, place)
+      return place
+    },
+    set(stanza, place) {
+      places.set(stanza, place)
+      last = Math.max(last, Number(place))
+    },
+  }
 }
 
 function profileRow(world: World, account: Account) {
@@ -121,7 +140,7 @@ const watcherRows = (world: World) =>
     [...watchers].map(([watcher, domains]) => [watcher.phoneNumber, [...domains]]),
   ])
 
-function restore(state: SandboxState, world: World): void {
+function restore(state: SandboxState, world: World, places: Places): void {
   const rows = new Map<string, Buffer>(state.entries(SCOPE).map(({ key, value }) => [key, value]))
   const all = (kind: string) =>
     [...rows].flatMap(([key, value]) => (key.startsWith(`${kind} `) ? [{ key, row: decode(value) }] : []))
@@ -140,7 +159,10 @@ function restore(state: SandboxState, world: World): void {
     const name = key.slice('device '.length)
     const account = find(name.split(' ')[0] ?? '')
     const preKeys = one(`keys ${name}`) ?? []
-    const pending: BinaryNode[] = one(`queue ${name}`) ?? []
+    const pending = all(`queue ${name}`).map(({ key: place, row: stanza }) => {
+      places.set(stanza, place.slice(place.lastIndexOf(' ') + 1))
+      return stanza
+    })
     account.devices.set(row.id, { ...row, account, preKeys, pending, link: null })
   }
   for (const { key, row } of all('profile')) {
