@@ -12,7 +12,7 @@
  */
 import { backoffDelay } from '../lib/backoff'
 import { isoTime } from '../lib/clock'
-import { type Closing, closeRow } from './close-reasons'
+import { type CloseReason, type Closing, closeRow } from './close-reasons'
 import type { EventName, NewEvent } from './events'
 import type { Identity, Session, SessionState, SessionStatus } from './session'
 
@@ -159,13 +159,13 @@ function logout(session: Session, context: LifeContext): Decision {
   }
 }
 
-/** What the human should do; a reason that heals by itself needs somebody once nobody tries any more. */
 const RESTART = 'Please restart the session'
-const actionFor = (why: Closing, retryAt: number | null): string => {
-  const { action, retry } = closeRow(why.reason)
-  return retryAt === null && retry !== 'never' && action === closeRow('connection_lost').action
-    ? RESTART
-    : action
+
+/** What the human should do; a reason that heals by itself needs somebody once nobody tries any more (`retryAt` null). */
+export function actionFor(reason: CloseReason, retryAt: number | null): string {
+  const { action, retry } = closeRow(reason)
+  const healsByItself = retry !== 'never' && action === closeRow('connection_lost').action
+  return retryAt === null && healsByItself ? RESTART : action
 }
 
 function disconnected(
@@ -198,7 +198,8 @@ function disconnected(
         code: why.code,
         willReconnect: retry.at !== null,
         nextAttemptAt: retry.at === null ? null : isoTime(retry.at),
-        action: actionFor(why, retry.at),
+        action: actionFor(why.reason, retry.at),
+        ...(why.until === undefined ? {} : { until: isoTime(why.until) }),
       }),
     ],
   }

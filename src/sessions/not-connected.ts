@@ -2,10 +2,9 @@
 import { closeRow } from '../domain/close-reasons'
 import { type AppError, fail } from '../domain/errors'
 import type { Session } from '../domain/session'
+import { actionFor } from '../domain/session-life'
 
-const RESTART = 'Please restart the session'
-
-function actionFor(session: Session): string {
+function whatToDo(session: Session): string {
   const { state } = session
   switch (state.status) {
     case 'inactive':
@@ -16,10 +15,9 @@ function actionFor(session: Session): string {
       return 'Scan the QR code first'
     case 'connected':
       return 'Ask again in a moment'
-    case 'disconnected': {
-      const { action } = closeRow(state.why.reason)
-      return action === closeRow('connection_lost').action ? RESTART : action
-    }
+    case 'disconnected':
+      // Also while a retry is planned: a restart brings it forward, and the manual says so.
+      return actionFor(state.why.reason, null)
   }
 }
 
@@ -29,7 +27,7 @@ export function notConnected(session: Session): AppError {
   const ended = state.status === 'disconnected' ? state.why : null
   return fail(ended ? closeRow(ended.reason).code : 'SESSION_NOT_CONNECTED', {
     currentStatus: state.status,
-    action: actionFor(session),
+    action: whatToDo(session),
     ...(ended ? { reason: ended.reason } : {}),
   })
 }

@@ -84,6 +84,11 @@ export function createSending(parts: SendingParts): Sending {
 
   const timedOut = (id: MessageId) => fail('MESSAGE_TIMEOUT', { messageId: id, status: 'queued' })
 
+  const rejection = (id: MessageId, { code, says }: { code: string; says: string }): AppError =>
+    code === 'INTERNAL_ERROR'
+      ? fail('INTERNAL_ERROR', { messageId: id })
+      : fail('MESSAGE_REJECTED', { messageId: id, code, reason: says })
+
   const commitStatus = async (
     { message, party }: Item,
     status: 'sent' | 'failed',
@@ -129,10 +134,7 @@ export function createSending(parts: SendingParts): Sending {
     const { id } = item.message
     try {
       const message = await commitStatus(item, status, error)
-      settle(
-        id,
-        error ? fail('MESSAGE_REJECTED', { messageId: id, code: error.code, reason: error.says }) : message,
-      )
+      settle(id, error ? rejection(id, error) : message)
       ownFailures.delete(id)
     } catch (failure) {
       // WhatsApp has it, our disk does not: it stays queued and goes out again under the same id.
@@ -148,8 +150,17 @@ export function createSending(parts: SendingParts): Sending {
     const { id } = item.message
     const says = error instanceof Error ? error.message : String(error)
     const count = (ownFailures.get(id) ?? 0) + 1
-    log.warn('A message could not be sent', { messageId: id, attempt: count, error: says })
-    if (count >= OWN_FAILURES) return record(item, 'failed', { code: 'INTERNAL_ERROR', says })
+    // Addresses are no matter for a log.
+    log.warn('A message could not be sent', {
+      messageId: id,
+      attempt: count,
+      error: says.replace(/\d{5,}/g, '…'),
+    })
+    if (count >= OWN_FAILURES)
+      return record(item, 'failed', {
+        code: 'INTERNAL_ERROR',
+        says: 'This server could not send the message',
+      })
     ownFailures.set(id, count)
     underway.delete(id)
     resendLater()

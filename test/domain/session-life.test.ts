@@ -218,6 +218,15 @@ describe('every reason a connection ends for', () => {
   })
 })
 
+test('a ban for a time says until when', () => {
+  const until = NOW + 3_600_000
+  const why = { reason: 'temporarily_banned', code: 402, detail: 'ban', until } as const
+  expect(decided(session('connecting'), { on: 'closed', why }).events[0]?.fields).toMatchObject({
+    willReconnect: false,
+    until: '2026-01-02T01:00:00.000Z',
+  })
+})
+
 describe('retries', () => {
   const lost = INPUTS.closed
   const retryAt = ({ session: { state } }: Decision) =>

@@ -208,7 +208,7 @@ describe('refused', () => {
       sends()[attempt]?.fail(new Error('no keys for this device'))
       await rig.clock.advance(30_000)
     }
-    expect((await sending).code).toBe('MESSAGE_REJECTED')
+    expect((await sending).code).toBe('INTERNAL_ERROR')
     expect(new Set(sends().map((one) => one.id)).size).toBe(1)
     expect(rig.events(id, 'message.')).toEqual(['message.queued', 'message.failed'])
   })
