@@ -67,7 +67,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<TestWorld
       { phoneNumber, name },
       {
         state,
-        now: Date.now,
+        clock: systemClock,
         attach: (registration, receive) => server.attachPhone(registration, receive),
         media: { fetch: (input, init) => fetch(input, init), renew: () => null },
         onTrouble: (error, stanza) => {

@@ -4,13 +4,12 @@
  * - A session keeps every receiving chain it ever closed (~105 bytes per change of direction).
  * - Baileys' group cipher skips one iteration per message it sends and keeps the skipped key, at both ends
  *   (~167 bytes per message, up to 2 000 of them, per group and sender).
- *
  * - It writes those keys as lists of numbers and reads them back as something its own cipher refuses, so a group message
  *   that comes late can never be read.
  *
- * Repair, on the way to the store: bytes are written as base64, which Baileys reads back as bytes; closed receiving chains without waiting keys are dropped but the newest five; a
- * sender key of our own (it has the private signing key) keeps no message keys, for we never decrypt ourselves; another's keeps
- * the newest 256.
+ * Repair, on the way to the store: bytes are written as base64, which Baileys reads back as bytes. Closed receiving
+ * chains without waiting keys are dropped but the newest five. A sender key of our own (it has the private signing key)
+ * keeps no message keys, for we never decrypt ourselves; another's keeps the newest 256.
  *
  * Upstream repaired it when the tests named "upstream: …" of `growth.test.ts` fail.
  */
