@@ -16,7 +16,7 @@ import type { Vaults } from '../domain/ownership'
 import type { Session } from '../domain/session'
 import { type Decision, decide, type Effect, type Input } from '../domain/session-life'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
-import { type Clock, isoTime } from '../lib/clock'
+import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { createMailbox, MailboxClosed } from '../lib/mailbox'
 import { createIntake } from './intake'
@@ -25,9 +25,9 @@ import { comesBack } from './not-connected'
 import type { NumberHolders } from './one-number'
 import { createOpening } from './opening'
 import { sessionEvent } from './payload'
-import { qrDataUrl } from './qr-image'
-import type { LifeReport } from './recorder'
+import { inputOf, type LifeReport } from './recorder'
 import type { Sending } from './sending'
+import { showCode } from './show-code'
 import type { SessionCommand } from './supervisor'
 
 /** Pause before a due retry that could not be committed is tried again (ms). */
@@ -80,19 +80,6 @@ export interface LiveSession {
 
 /** Reports that show that a slow login makes progress. */
 const PROGRESS = new Set<Report['kind']>(['messages', 'handled', 'history'])
-
-const inputOf = (report: LifeReport): Input => {
-  switch (report.kind) {
-    case 'qr':
-      return { on: 'qr', text: report.text, expiresAt: report.expiresAt }
-    case 'paired':
-      return { on: 'paired', me: report.me }
-    case 'opened':
-      return { on: 'opened', me: report.me, clientVersion: report.clientVersion }
-    case 'closed':
-      return { on: 'closed', why: report.why }
-  }
-}
 
 export function createLiveSession(parts: LiveSessionParts): LiveSession {
   const { clock, ledger, journal, holders } = parts
@@ -291,21 +278,6 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     if (phase === 'live') await endBy(line.generation, 'storage_failed', 'The storage does not accept writes')
   }
 
-  const showCode = async (text: string, expiresAt: number) => {
-    try {
-      const qrCode = await qrDataUrl(text)
-      journal.tell(
-        sessionEvent(session, 'session.qr_generated', {
-          qrCode,
-          qrText: text,
-          expiresAt: isoTime(expiresAt),
-        }),
-      )
-    } catch (error) {
-      log.error('A QR code could not be drawn', { error: String(error) })
-    }
-  }
-
   /** A second session of a number is unlinked again; the first is untouched (contract §3). */
   const checked = (input: Input): Input => {
     if (input.on !== 'opened') return input
@@ -346,7 +318,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     if (report.kind === 'paired') opening.handOver(true)
     if (report.kind === 'qr') {
       line.expect(Math.max(0, report.expiresAt - clock.now()) + CONNECT_DEADLINE)
-      await showCode(report.text, report.expiresAt)
+      await showCode({ journal, log }, session, report)
     }
     await act(outcome.effects)
     if (report.kind === 'opened' && outcome.session.state.status === 'connected') sending.resume()

@@ -9,6 +9,7 @@ import type { NewEvent } from '../domain/events'
 import { type Jid, type MessageId, type Party, phoneJid, shownParty } from '../domain/ids'
 import type { Message, StoredMessage } from '../domain/message'
 import type { Session } from '../domain/session'
+import type { Input } from '../domain/session-life'
 import type { IncomingMessage, Report, StatusReport } from '../domain/whatsapp'
 import { ownFields, ownFieldsWithContent, receivedFields, sessionEvent, statusEvent } from './payload'
 
@@ -17,6 +18,20 @@ export type LifeReport = Extract<Report, { kind: 'qr' | 'paired' | 'opened' | 'c
 /** Reports that pass and are told but never stored. */
 export type MomentaryReport = Extract<Report, { kind: 'presence' }>
 export type DataReport = Exclude<Report, LifeReport | MomentaryReport | { kind: 'alive' }>
+
+/** The report as an input of session life. */
+export function inputOf(report: LifeReport): Input {
+  switch (report.kind) {
+    case 'qr':
+      return { on: 'qr', text: report.text, expiresAt: report.expiresAt }
+    case 'paired':
+      return { on: 'paired', me: report.me }
+    case 'opened':
+      return { on: 'opened', me: report.me, clientVersion: report.clientVersion }
+    case 'closed':
+      return { on: 'closed', why: report.why }
+  }
+}
 
 export type RecordContext = {
   session: Session

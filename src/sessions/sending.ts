@@ -8,18 +8,13 @@
  */
 import type { Fact, Ledger } from '../domain/changes'
 import { type AppError, fail } from '../domain/errors'
-import { type Jid, type MessageId, type Party, partyOf, phoneJid, shownParty } from '../domain/ids'
+import type { Jid, MessageId, Party } from '../domain/ids'
 import type { Identities, Message, Messages, StoredMessage } from '../domain/message'
 import type { Session } from '../domain/session'
-import {
-  type Connection,
-  type EncodeContext,
-  SendRefused,
-  SendUnconfirmed,
-  type WhatsApp,
-} from '../domain/whatsapp'
+import { type Connection, SendRefused, SendUnconfirmed, type WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
+import { composed } from './compose'
 import { comesBack, notConnected } from './not-connected'
 import type { NumberCheck } from './number-check'
 import { ownFields, ownFieldsWithContent, sessionEvent } from './payload'
@@ -67,7 +62,7 @@ type Waiter = { message: Message; settle: (outcome: Message | AppError | Error) 
 type Item = { message: Message; party: Party; to: Jid; raw: Uint8Array }
 
 export function createSending(parts: SendingParts): Sending {
-  const { messages, identities, ledger, whatsapp, clock, log } = parts
+  const { messages, identities, ledger, clock, log } = parts
   const lanes = new Map<Jid, Promise<void>>()
   const underway = new Set<MessageId>()
   const waiters = new Map<MessageId, Waiter>()
@@ -202,18 +197,6 @@ export function createSending(parts: SendingParts): Sending {
     })
   }
 
-  const quotedContext = (session: Session, quoted: StoredMessage | null): EncodeContext['quoted'] => {
-    const raw = quoted ? messages.raw(session.id, quoted.id) : null
-    if (!quoted || !raw || !session.me) return null
-    const author = quoted.fromMe ? partyOf(phoneJid(session.me.phoneNumber)) : quoted.sender
-    return {
-      id: quoted.id,
-      raw,
-      chat: recipientAgain(quoted.chat, quoted.chatParty),
-      sender: author ? recipientAgain(author.lid ?? quoted.chat, author) : quoted.chat,
-    }
-  }
-
   /** Everything that can be wrong with a request before it is accepted. */
   const admit = (session: Session, input: SendInput): StoredMessage | null => {
     if (parts.isGone()) throw fail('SESSION_NOT_FOUND')
@@ -236,30 +219,7 @@ export function createSending(parts: SendingParts): Sending {
       parts.connection(),
       input.to,
     )
-    const mentions = input.mentions ?? []
-    const raw = whatsapp.encode(input.content, { mentions, quoted: quotedContext(session, quoted) })
-    const message: Message = {
-      sessionId: session.id,
-      id: whatsapp.newMessageId(),
-      chat,
-      fromMe: true,
-      sender: null,
-      senderName: null,
-      content: input.content,
-      mentions: mentions.map((jid) => shownParty(partyOf(jid))),
-      quoted: quoted && {
-        messageId: quoted.id,
-        from: quoted.fromMe ? 'me' : quoted.sender && shownParty(quoted.sender),
-        text: 'text' in quoted.content ? quoted.content.text : null,
-      },
-      status: 'queued',
-      timestamp: clock.now(),
-      viaApi: true,
-      offline: false,
-      error: null,
-      raw,
-      ackedAt: null,
-    }
+    const message = composed(parts, { session, input, quoted, chat })
     if (parts.isGone()) throw fail('SESSION_NOT_FOUND')
     underway.add(message.id)
     try {
@@ -281,7 +241,7 @@ export function createSending(parts: SendingParts): Sending {
       underway.delete(message.id)
       throw error
     }
-    return { message, party, to, raw }
+    return { message, party, to, raw: message.raw }
   }
 
   const sending: Sending = {
