@@ -48,17 +48,16 @@ export function signalRepositoryWith(index: PlaintextIndex): SocketConfig['makeS
       decrypt: () => Promise<Uint8Array>,
     ) => {
       const id = createHash('sha256').update(ciphertext).digest('base64url')
-      return keys.transaction(async () => {
+      const decryptOrRecall = async (): Promise<Uint8Array> => {
         const known = index.has(id) ? (await keys.get(PLAINTEXT, [id]))[id] : undefined
-        if (known && (await isSamePerson(inner, known.author, author))) {
-          index.add(id)
-          return known.plaintext
-        }
-        const plaintext = await decrypt()
-        await keys.set({ [PLAINTEXT]: { [id]: { author, plaintext } } })
+        const isKnown = known !== undefined && (await isSamePerson(inner, known.author, author))
+        const plaintext = isKnown ? known.plaintext : await decrypt()
+        if (!isKnown) await keys.set({ [PLAINTEXT]: { [id]: { author, plaintext } } })
         index.add(id)
         return plaintext
-      }, mutex)
+      }
+      // Baileys' own transaction: writes are gathered and reach the vault in one commit.
+      return keys.transaction(decryptOrRecall, mutex)
     }
 
     return {
