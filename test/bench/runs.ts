@@ -2,7 +2,15 @@
 import { cpuOf, inParallel, memoryOf, percentile, until } from '../harness/measure'
 import type { SandboxProcess } from '../harness/sandbox-process'
 import type { Sink } from '../harness/sink'
-import { allConnected, type Gateway, numberOf, pairAll, rawGateway, type Wabun, wabunGateway } from '../harness/world'
+import {
+  allConnected,
+  type Gateway,
+  numberOf,
+  pairAll,
+  rawGateway,
+  type Wabun,
+  wabunGateway,
+} from '../harness/world'
 import type { Row } from './report'
 
 export type BenchOptions = { sessions: number; rounds: number; say: (line: string) => void }
@@ -49,9 +57,9 @@ const samples = (): Record<Gateway['name'], number[]> => ({ wabun: [], raw: [] }
 async function settledMemory(gateway: Gateway): Promise<{ asItIs: number; rss: number; pss: number }> {
   await Bun.sleep(3_000)
   const asItIs = memoryOf(gateway.child.pid).rss
-  gateway.child.signal('SIGUSR2')
+  gateway.collect()
   await Bun.sleep(1_000)
-  gateway.child.signal('SIGUSR2')
+  gateway.collect()
   await Bun.sleep(3_000)
   return { asItIs, ...memoryOf(gateway.child.pid) }
 }
@@ -191,7 +199,7 @@ export async function measureSend(world: BenchWorld): Promise<Row[]> {
     figures.p50[gateway.name].push(percentile(took, 0.5))
     figures.p99[gateway.name].push(percentile(took, 0.99))
     const startedAt = performance.now()
-    await inParallel(Array.from({ length: THROUGHPUT_SENDS }), 2 * THROUGHPUT_SESSIONS, async (_, n) => {
+    await inParallel([...Array(THROUGHPUT_SENDS).keys()], 2 * THROUGHPUT_SESSIONS, async (n) => {
       const lane = n % THROUGHPUT_SESSIONS
       await gateway.send(ids[gateway.name][lane] ?? '', peerOf(lane), `many ${round} ${n}`)
     })

@@ -27,6 +27,8 @@ export interface Gateway {
   statusOf(id: string): Promise<string>
   /** Resolves with the message id after the server's acknowledgement. */
   send(id: string, to: string, text: string, key?: string): Promise<string>
+  /** Collects the process's garbage, if it was started with the preload that can. */
+  collect(): void
   /** Stops the process and removes the data directory. */
   end(): Promise<void>
 }
@@ -51,7 +53,13 @@ const temporary = (name: string): string => mkdtempSync(join(tmpdir(), `wabun-${
 /** Phone numbers of a rig: the same base and different ends. */
 export const numberOf = (index: number, base = 49_170_000_0000): string => String(base + index)
 
-export type WabunOptions = { sandbox: SandboxProcess; env?: Record<string, string>; preload?: string }
+export type WabunOptions = {
+  sandbox: SandboxProcess
+  env?: Record<string, string>
+  preload?: string
+  /** A compiled program to run in place of the sources; the variable `WABUN_PROGRAM` unless given. */
+  program?: string
+}
 
 export type HistoryMessage = { id: string; text?: string; from: string; to: string; status: string }
 
@@ -72,6 +80,8 @@ export interface Wabun extends Gateway {
 /** The product: `bun src/main.ts serve` on a directory of its own. */
 export function wabunGateway(options: WabunOptions): Wabun {
   const dataDir = temporary('data')
+  const program = options.program ?? process.env.WABUN_PROGRAM
+  const preload = program === undefined ? options.preload : undefined
   let child: Child | null = null
   const running = (): Child => {
     if (child === null) throw new Error('The service is not running')
@@ -99,11 +109,8 @@ export function wabunGateway(options: WabunOptions): Wabun {
       child = await startChild({
         ...(onSpawn === undefined ? {} : { onSpawn }),
         name: 'wabun serve',
-        args: [
-          ...(options.preload === undefined ? [] : ['--preload', options.preload]),
-          'src/main.ts',
-          'serve',
-        ],
+        args: program ? ['serve'] : [...(preload ? ['--preload', preload] : []), 'src/main.ts', 'serve'],
+        ...(program ? { program } : {}),
         env: {
           HOST: '127.0.0.1',
           PORT: '0',
@@ -119,6 +126,9 @@ export function wabunGateway(options: WabunOptions): Wabun {
       })
     },
     kill: () => running().kill(),
+    collect() {
+      if (preload !== undefined) running().signal('SIGUSR2')
+    },
     async createSession(name) {
       const made = await api<{ session: { id: string } }>('POST', '/api/sessions', { name })
       await api('POST', `/api/sessions/${made.session.id}/start`)
@@ -189,6 +199,9 @@ export function rawGateway(options: {
       })
     },
     kill: () => running().kill(),
+    collect() {
+      if (options.preload !== undefined) running().signal('SIGUSR2')
+    },
     async createSession(name) {
       await asJson(await post(`${running().url}/sessions`, { id: name }))
       return name
