@@ -46,6 +46,25 @@ describe('the authentication state', () => {
     expect(Buffer.isBuffer(Buffer.from(second.creds.account?.details ?? []))).toBe(true)
   })
 
+  test('credentials are written when they have changed, and only then', async () => {
+    const vault = createMemoryVault()
+    let commits = 0
+    vault.onCommit(() => void commits++)
+    const first = openAuthState(vault, () => undefined)
+    await first.saveCreds()
+    await first.saveCreds()
+    expect(commits).toBe(1)
+    first.creds.nextPreKeyId += 1
+    await Promise.all([first.saveCreds(), first.saveCreds()])
+    expect(commits).toBe(2)
+    const next = vault.next()
+    next.onCommit(() => void commits++)
+    const second = openAuthState(next, () => undefined)
+    await second.saveCreds()
+    expect(commits).toBe(2)
+    expect(second.creds.nextPreKeyId).toBe(first.creds.nextPreKeyId)
+  })
+
   test('a fenced vault takes nothing, and says so once', async () => {
     const vault = createMemoryVault()
     const failures: unknown[] = []

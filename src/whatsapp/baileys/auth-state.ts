@@ -61,11 +61,22 @@ export function openAuthState(vault: SessionVault, onFailure: (error: unknown) =
     set: (data: SignalDataSet) => commit(writesOf(data)),
   }
 
+  /** Baileys announces many updates that change nothing; they are not written again. */
+  let saved: { bytes: Uint8Array; onDisk: Promise<void> } = {
+    bytes: stored ?? new Uint8Array(),
+    onDisk: Promise.resolve(),
+  }
+
   return {
     creds,
     keys,
     commit,
-    saveCreds: () => commit([{ ...CREDS, value: encodeValue(CREDS.type, creds) }]),
+    saveCreds() {
+      const bytes = encodeValue(CREDS.type, creds)
+      if (!failed && bytes.equals(saved.bytes)) return saved.onDisk
+      saved = { bytes, onDisk: commit([{ ...CREDS, value: bytes }]) }
+      return saved.onDisk
+    },
     commits: {
       get waiting() {
         return waiting > 0 || failed
