@@ -310,12 +310,13 @@ describe('each disconnect code', () => {
 
 describe('at the upgrade', () => {
   test.each([
-    ['refuse', 503, 'upgrade_refused'],
+    ['refuse', 503, 'server_unavailable'],
+    ['refuse', 403, 'upgrade_refused'],
     ['rate_limit', 429, 'rate_limited'],
-  ])('%s: the HTTP status is told, and the session comes back', async (kind, status, reason) => {
+  ])('%s %i: the HTTP status is told, and the session comes back', async (kind, status, reason) => {
     const id = ids.at(-1) ?? ''
     sink.clear()
-    await sandbox.fault({ kind, all: true, status, times: 2 })
+    await sandbox.fault({ kind, all: true, status, times: 1 })
     await sandbox.fault({ kind: 'drop', phoneNumber: bystander })
     await until(`${kind} to be told`, () =>
       eventsOf(id, 'session.disconnected').some(({ body }) => body.reason === reason) ? true : null,
@@ -323,7 +324,7 @@ describe('at the upgrade', () => {
     const told = eventsOf(id, 'session.disconnected').find(({ body }) => body.reason === reason)
     expect(told?.body).toMatchObject({ reason, code: status, willReconnect: true })
     await sandbox.clearFaults()
-    await until(`connected after ${kind}`, async () =>
+    await until(`connected after ${kind} ${status}`, async () =>
       (await service.statusOf(id)) === 'connected' ? true : null,
     )
   })
