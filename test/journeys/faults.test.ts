@@ -315,6 +315,9 @@ describe('at the upgrade', () => {
     ['rate_limit', 429, 'rate_limited'],
   ])('%s %i: the HTTP status is told, and the session comes back', async (kind, status, reason) => {
     const id = ids.at(-1) ?? ''
+    // A fresh attempt count, so that the wait before the next attempt is short.
+    await service.api('POST', `/api/sessions/${id}/restart`)
+    await until('connected again', async () => ((await service.statusOf(id)) === 'connected' ? true : null))
     sink.clear()
     await sandbox.fault({ kind, all: true, status, times: 1 })
     await sandbox.fault({ kind: 'drop', phoneNumber: bystander })
