@@ -1,0 +1,89 @@
+/**
+ * Who may be posted to right now.
+ *
+ * An endpoint has a standing: `unknown` until its first outcome in this process, then `answering` or `failing` by the
+ * last one. Answering endpoints get several attempts at a time, all others one, so that a dead endpoint can hold next
+ * to nothing. An attempt occupies one of the few fresh places until it ends or turns out to be slow; then it only
+ * counts towards the total, and its endpoint gets no second one beside it. So 300 endpoints that hang take no place
+ * from one that answers.
+ */
+export type AdmissionLimits = {
+  /** Attempts at a time that are not slow yet; throughput is best at 16 to 64. */
+  fresh: number
+  /** Attempts at a time of any age. Below the 256 fetches that Bun allows a process by default. */
+  total: number
+  /** Attempts at a time to one answering endpoint. */
+  perEndpoint: number
+}
+
+export const DEFAULT_ADMISSION: AdmissionLimits = { fresh: 64, total: 192, perEndpoint: 8 }
+
+type Standing = { of: 'unknown' | 'answering' | 'failing'; inFlight: number; slow: number }
+
+/** A place taken by one attempt. */
+export type Place = {
+  /** The attempt takes long; gives its fresh place back. */
+  slow(): void
+  /** The attempt has ended. */
+  leave(answered: boolean): void
+}
+
+export interface Admission {
+  /** Fresh places that are free. */
+  free(): number
+  /** Whether every place of any age is taken. */
+  full(): boolean
+  admits(endpointId: string): boolean
+  enter(endpointId: string): Place
+}
+
+/** Makes an admission with nobody inside. */
+export function createAdmission(limits: AdmissionLimits): Admission {
+  const standings = new Map<string, Standing>()
+  let fresh = 0
+  let total = 0
+
+  const standingOf = (endpointId: string): Standing => {
+    const known = standings.get(endpointId)
+    if (known) return known
+    const standing: Standing = { of: 'unknown', inFlight: 0, slow: 0 }
+    standings.set(endpointId, standing)
+    return standing
+  }
+
+  return {
+    free: () => Math.max(0, Math.min(limits.fresh - fresh, limits.total - total)),
+    full: () => total >= limits.total,
+    admits(endpointId) {
+      if (total >= limits.total || fresh >= limits.fresh) return false
+      const standing = standings.get(endpointId)
+      if (!standing) return true
+      const cap = standing.of === 'answering' && standing.slow === 0 ? limits.perEndpoint : 1
+      return standing.inFlight < cap
+    },
+    enter(endpointId) {
+      const standing = standingOf(endpointId)
+      standing.inFlight += 1
+      total += 1
+      fresh += 1
+      let state: 'fresh' | 'slow' | 'gone' = 'fresh'
+      return {
+        slow() {
+          if (state !== 'fresh') return
+          state = 'slow'
+          fresh -= 1
+          standing.slow += 1
+        },
+        leave(answered) {
+          if (state === 'gone') return
+          if (state === 'fresh') fresh -= 1
+          else standing.slow -= 1
+          state = 'gone'
+          standing.inFlight -= 1
+          total -= 1
+          standing.of = answered ? 'answering' : 'failing'
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Posts what is due, and notes what became of it.
+ *
+ * Deliveries of one lane (endpoint and session) go out one after another; lanes are independent. Nothing is claimed on
+ * disk: an attempt that was in flight when the process ended is simply due again, under the same event id.
+ *
+ * Woken by new deliveries and by ended attempts; otherwise asleep until the next retry is due.
+ */
+import type { Ledger } from '../domain/changes'
+import { type DueDelivery, laneOf, nextAttemptAt, type Outcome, type Webhooks } from '../domain/webhook'
+import { backoffDelay } from '../lib/backoff'
+import type { Clock } from '../lib/clock'
+import type { Part } from '../lib/lifecycle'
+import type { Log } from '../lib/log'
+import { type Admission, type AdmissionLimits, createAdmission, DEFAULT_ADMISSION } from './admission'
+import { createDisabling } from './disabling'
+import { postTo, type Sender } from './sender'
+
+/** An attempt that takes longer gives its place to others (ms). */
+const SLOW_AFTER = 250
+/** While attempts are in flight the earliest due time may belong to one of them and hide the next (ms). */
+const RECHECK_WHILE_BUSY = 1_000
+/** Longest sleep, so that a change of the machine's clock is noticed (ms). */
+const LONGEST_SLEEP = 60_000
+/** How long `stop` lets attempts finish (ms). Those cut off are due again at the next start. */
+const STOP_GRACE = 3_000
+const STORAGE_RETRY = { first: 200, cap: 30_000 }
+
+export type DispatcherDeps = {
+  webhooks: Webhooks
+  ledger: Ledger
+  sender: Sender
+  clock: Clock
+  random: () => number
+  log: Log
+  limits?: Partial<AdmissionLimits>
+}
+
+export interface Dispatcher extends Part {
+  /** Something may have become due. */
+  wake(): void
+}
+
+/** Makes a dispatcher; it posts between `start` and `stop`. */
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const { webhooks, sender, clock, random, log } = deps
+  const admission: Admission = createAdmission({ ...DEFAULT_ADMISSION, ...deps.limits })
+  const disable = createDisabling(deps)
+  const stopping = new AbortController()
+  const cutting = new AbortController()
+  const running = new Set<Promise<void>>()
+  /** Lanes that must not be claimed now: in flight, or parked because their endpoint has all it may have. */
+  const busy = new Set<string>()
+  const parked = new Map<string, Set<string>>()
+  let started = false
+  let scheduled = false
+  let failures = 0
+  let cancelSleep: (() => void) | null = null
+
+  function wake(): void {
+    if (scheduled || !started || stopping.signal.aborted) return
+    scheduled = true
+    queueMicrotask(() => {
+      scheduled = false
+      if (!stopping.signal.aborted) pump()
+    })
+  }
+
+  function sleep(ms: number): void {
+    cancelSleep?.()
+    cancelSleep = clock.after(Math.min(ms, LONGEST_SLEEP), wake)
+  }
+
+  function pump(): void {
+    try {
+      claim()
+      failures = 0
+      sleepUntilNext()
+    } catch (error) {
+      failures += 1
+      log.error('Webhook deliveries cannot be read', { error: String(error) })
+      sleep(backoffDelay(failures, STORAGE_RETRY, random))
+    }
+  }
+
+  function claim(): void {
+    for (;;) {
+      const free = admission.free()
+      if (free === 0) return
+      const deliveries = webhooks.due(clock.now(), free, busy)
+      if (deliveries.length === 0) return
+      for (const delivery of deliveries) {
+        busy.add(laneOf(delivery))
+        if (admission.admits(delivery.endpoint.id)) launch(delivery)
+        else park(delivery)
+      }
+    }
+  }
+
+  function sleepUntilNext(): void {
+    const next = webhooks.nextDueAt()
+    if (next === null) {
+      cancelSleep?.()
+      cancelSleep = null
+      return
+    }
+    const wait = next - clock.now()
+    sleep(wait > 0 ? wait : RECHECK_WHILE_BUSY)
+  }
+
+  function park(delivery: DueDelivery): void {
+    const { id } = delivery.endpoint
+    const lanes = parked.get(id) ?? new Set()
+    lanes.add(laneOf(delivery))
+    parked.set(id, lanes)
+  }
+
+  function unpark(endpointId: string): void {
+    for (const lane of parked.get(endpointId) ?? []) busy.delete(lane)
+    parked.delete(endpointId)
+  }
+
+  function launch(delivery: DueDelivery): void {
+    const task = attempt(delivery).finally(() => running.delete(task))
+    running.add(task)
+  }
+
+  async function attempt(delivery: DueDelivery): Promise<void> {
+    const { endpoint } = delivery
+    const wasFull = () => admission.full()
+    const place = admission.enter(endpoint.id)
+    const disarm = clock.after(SLOW_AFTER, () => {
+      place.slow()
+      wake()
+    })
+    const { outcome } = await sender.post(postTo(endpoint, delivery), cutting.signal)
+    disarm()
+    const releasesAll = wasFull()
+    place.leave(outcome.ok)
+    if (releasesAll) for (const id of [...parked.keys()]) unpark(id)
+    else unpark(endpoint.id)
+    wake()
+    if (cutting.signal.aborted) return
+    await settle(delivery, outcome)
+    busy.delete(laneOf(delivery))
+    wake()
+  }
+
+  /** Notes the outcome; the lane stays busy until it is on disk, else the same bytes would be posted again. */
+  async function settle(delivery: DueDelivery, outcome: Outcome): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await note(delivery, outcome)
+      } catch (error) {
+        log.error('The outcome of a webhook delivery cannot be stored yet', { error: String(error) })
+      }
+      try {
+        await clock.sleep(backoffDelay(tries, STORAGE_RETRY, random), stopping.signal)
+      } catch {
+        // Stopping; the delivery is due again at the next start.
+        return
+      }
+    }
+  }
+
+  async function note(delivery: DueDelivery, outcome: Outcome): Promise<void> {
+    if (outcome.ok) return webhooks.record(delivery, outcome, null)
+    log.debug('A webhook delivery has failed', {
+      endpoint: delivery.endpoint.id,
+      session: delivery.sessionId,
+      event: delivery.event,
+      attempt: delivery.attempt,
+      status: outcome.status,
+      why: outcome.says,
+    })
+    if (outcome.status === 410) {
+      await disable(delivery)
+      return webhooks.record(delivery, outcome, null)
+    }
+    const next = nextAttemptAt(delivery.attempt, clock.now(), outcome.retryAfterMs, random)
+    return webhooks.record(delivery, outcome, next)
+  }
+
+  return {
+    name: 'webhook dispatcher',
+    wake,
+    start() {
+      started = true
+      wake()
+    },
+    async stop() {
+      if (stopping.signal.aborted) return
+      stopping.abort()
+      cancelSleep?.()
+      cancelSleep = null
+      const cut = clock.after(STOP_GRACE, () => cutting.abort())
+      await Promise.allSettled(running)
+      cut()
+      cutting.abort()
+    },
+  }
+}

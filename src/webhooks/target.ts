@@ -1,0 +1,110 @@
+/**
+ * From a webhook URL to an address that may be connected to.
+ *
+ * Two moments: `checkWebhookUrl` when somebody sets the URL (what its text alone shows), `vetTarget` before every
+ * single connection (what the name means right now). All refusals read the same, so that nobody can explore the
+ * network behind the server with them.
+ */
+import { isIP } from 'node:net'
+import { fail } from '../domain/errors'
+import { type AddressPolicy, type AddressRules, addressRules } from './addresses'
+
+/** Longest URL that is accepted (characters). */
+export const MAX_WEBHOOK_URL = 2048
+
+/** Services below 1024 and a few above that understand enough of HTTP to be harmed by it. */
+const HARMFUL_PORTS: ReadonlySet<number> = new Set([
+  1433, 1521, 2049, 2375, 2376, 2379, 3306, 5432, 5984, 6000, 6379, 6665, 6666, 6667, 6668, 6669, 9200, 11211,
+  27017,
+])
+
+/** Names that mean this machine without asking anyone. */
+const isLocalName = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost')
+
+/** Names of the metadata services of clouds. */
+const METADATA_NAMES: ReadonlySet<string> = new Set(['metadata.google.internal', 'metadata', 'instance-data'])
+
+const bareHost = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '').replace(/\.+$/, '')
+
+function portAllowed(url: URL): boolean {
+  if (url.port === '') return true
+  const port = Number(url.port)
+  return (port === 80 || port === 443 || port >= 1024) && !HARMFUL_PORTS.has(port)
+}
+
+/** The parsed URL when its text alone is acceptable, else null. */
+function parseTarget(text: string, policy: AddressPolicy, rules: AddressRules): URL | null {
+  if (text.length > MAX_WEBHOOK_URL || !URL.canParse(text)) return null
+  const url = new URL(text)
+  const host = bareHost(url)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return null
+  if (url.username !== '' || url.password !== '' || host === '') return null
+  if (!portAllowed(url) || METADATA_NAMES.has(host)) return null
+  const encrypted = url.protocol === 'https:'
+  if (isIP(host) !== 0) {
+    return (encrypted ? rules.mayReach(host) : rules.mayReachUnencrypted(host)) ? url : null
+  }
+  // A name is judged when it is resolved; here only whether any address could make it acceptable.
+  const someLocal = policy.allowInsecure || policy.allowNetworks.length > 0
+  if (!someLocal && (!encrypted || isLocalName(host))) return null
+  return url
+}
+
+/** Throws `WEBHOOK_URL_FORBIDDEN` when this URL can never be posted to under the policy. */
+export function checkWebhookUrl(text: string, policy: AddressPolicy): void {
+  if (!parseTarget(text, policy, addressRules(policy))) throw fail('WEBHOOK_URL_FORBIDDEN')
+}
+
+export type ResolvedAddress = { address: string; family: number }
+/** All addresses of a name; rejects when there is none. */
+export type Resolve = (host: string) => Promise<readonly ResolvedAddress[]>
+
+/** Addresses that were checked, and what to ask the one that is connected to. */
+export type Target = {
+  /** URLs with the address in place of the name, in the order in which they are tried. */
+  urls: string[]
+  /** `Host` of the original URL. */
+  host: string
+  /** The name that the certificate must carry; null for plain http and for literal addresses. */
+  serverName: string | null
+}
+
+/** Why a target was refused; never shown with the address that caused it. */
+export type Refused = 'forbidden' | 'unresolved'
+
+/** Makes the check that runs before every connection: resolve once, refuse if any address is not allowed. */
+export function createTargetVetting(policy: AddressPolicy, resolve: Resolve) {
+  const rules = addressRules(policy)
+
+  async function addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
+    const family = isIP(host)
+    if (family !== 0) return [{ address: host, family }]
+    try {
+      return await resolve(host)
+    } catch {
+      // Whatever the resolver says, the outcome is the same: this name leads nowhere now.
+      return []
+    }
+  }
+
+  return async function vetTarget(text: string): Promise<Target | Refused> {
+    const url = parseTarget(text, policy, rules)
+    if (!url) return 'forbidden'
+    const host = bareHost(url)
+    const addresses = await addressesOf(host)
+    if (addresses.length === 0) return 'unresolved'
+    const encrypted = url.protocol === 'https:'
+    const allowed = encrypted ? rules.mayReach : rules.mayReachUnencrypted
+    if (!addresses.every(({ address }) => allowed(address))) return 'forbidden'
+    // IPv4 first: a machine without an IPv6 route would wait for its time-out on every attempt.
+    const ordered = [...addresses].sort((a, b) => a.family - b.family)
+    return {
+      urls: ordered.map(({ address, family }) => {
+        const authority = family === 6 ? `[${address}]` : address
+        return `${url.protocol}//${authority}${url.port === '' ? '' : `:${url.port}`}${url.pathname}${url.search}`
+      }),
+      host: url.host,
+      serverName: encrypted && isIP(host) === 0 ? host : null,
+    }
+  }
+}
