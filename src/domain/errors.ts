@@ -138,6 +138,7 @@ const CATALOGUE = {
     says: 'The storage does not accept writes',
     action: 'Free disk space; nothing was lost',
   },
+  NOT_READY: { status: 503, says: 'The server is not ready', action: 'Ask again in a moment' },
   SHUTTING_DOWN: { status: 503, says: 'The server is shutting down', action: 'Ask again in a moment' },
   INTERNAL_ERROR: { status: 500, says: 'Internal error', action: 'Tell the operator the request id' },
 } as const satisfies Record<string, Row>

@@ -1,5 +1,5 @@
 /** What a route says of itself beyond its schemas; `openapi.ts` reads it back. */
-import { type TProperties, Type } from '@sinclair/typebox'
+import { type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import type { ErrorCode } from '../domain/errors'
 
 export type RouteNotes = {
@@ -14,6 +14,8 @@ export type RouteNotes = {
   requestExample?: unknown
   /** Further types of content that the answer can have: content type → sentence. */
   content?: Record<string, string>
+  /** The 200 answer's schema, where the route itself validates none. */
+  schema?: TSchema
   /** Headers that the route understands: name → sentence. */
   headers?: Record<string, string>
 }
@@ -36,3 +38,12 @@ export const time = (description?: string) =>
   Type.String({ format: 'date-time', ...(description ? { description } : {}) })
 export const nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
   Type.Union([schema, Type.Null()])
+
+/** One of a list of words; `Unsafe` because Elysia cannot infer a union that was made from an array. */
+export const oneOf = <const Word extends string>(words: readonly Word[], options: object = {}) =>
+  Type.Unsafe<Word>(
+    Type.Union(
+      words.map((word) => Type.Literal(word)),
+      options,
+    ),
+  )

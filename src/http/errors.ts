@@ -10,12 +10,23 @@ export type ErrorParts = {
   log: Log
   /** Methods that exist for a path; `WS` for a WebSocket. */
   methodsOf(path: string): string[]
+  translate: Translate
 }
 
+/** What the answer to a failure needs; every `AppError` has it. */
+export type Told = {
+  code: string
+  status: number
+  message: string
+  details?: Record<string, unknown> | undefined
+}
+/** Recognises errors of routes that have a catalogue of their own. */
+export type Translate = (error: unknown) => Told | null
+
 /** The catalogue's error for anything that was thrown; unknown causes are logged and answered without them. */
-export function toAppError(failure: Failure, { log, methodsOf }: ErrorParts): AppError {
+export function toAppError(failure: Failure, { log, methodsOf, translate }: ErrorParts): Told {
   const { error, requestId } = failure
-  const known = knownError(failure, methodsOf)
+  const known = knownError(failure, methodsOf) ?? translate(error)
   if (known) return known
   log.error('A request failed for a reason that is not in the catalogue', {
     requestId,
@@ -76,7 +87,7 @@ function sentence({ message, schema }: SchemaError): string {
 }
 
 /** Headers that belong to an error beside its body. */
-export function errorHeaders(error: AppError): Record<string, string> {
+export function errorHeaders(error: Told): Record<string, string> {
   const headers: Record<string, string> = {}
   if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="wabun", charset="UTF-8"'
   const allow = error.code === 'METHOD_NOT_ALLOWED' ? error.details?.allow : undefined

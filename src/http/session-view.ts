@@ -2,14 +2,9 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { CLOSE_REASONS, closeRow } from '../domain/close-reasons'
 import type { SessionId } from '../domain/ids'
-import {
-  type MessageCounts,
-  type Session,
-  SessionSettingsSchema,
-  SessionStatusSchema,
-} from '../domain/session'
+import { type MessageCounts, SESSION_STATUSES, type Session, SessionSettingsSchema } from '../domain/session'
 import { isoTime } from '../lib/clock'
-import { nullable, time } from './docs'
+import { nullable, oneOf, time } from './docs'
 
 export const SessionView = Type.Object(
   {
@@ -19,7 +14,7 @@ export const SessionView = Type.Object(
     }),
     name: Type.String({ examples: ['Customer Support'] }),
     description: nullable(Type.String()),
-    status: SessionStatusSchema,
+    status: oneOf(SESSION_STATUSES),
     phoneNumber: nullable(Type.String({ description: 'The linked number', examples: ['+1234567890'] })),
     createdAt: time(),
     updatedAt: time(),
@@ -47,7 +42,7 @@ export const SessionView = Type.Object(
     lastDisconnect: nullable(
       Type.Object({
         code: nullable(Type.Integer()),
-        reason: Type.Union(CLOSE_REASONS.map((reason) => Type.Literal(reason))),
+        reason: oneOf(CLOSE_REASONS),
         detail: Type.String(),
         action: Type.String({ description: 'What to do' }),
         at: time(),

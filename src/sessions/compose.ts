@@ -42,7 +42,7 @@ export function composed(
   const mentions = input.mentions ?? []
   return {
     sessionId: session.id,
-    id: whatsapp.newMessageId(),
+    id: input.id ?? whatsapp.newMessageId(),
     chat,
     fromMe: true,
     sender: null,

@@ -2,7 +2,7 @@
 import type { Ledger } from '../domain/changes'
 import type { SendableContent } from '../domain/content'
 import { fail } from '../domain/errors'
-import { asSessionId, type Jid, type SessionId, type TenantId } from '../domain/ids'
+import { asSessionId, type Jid, type MessageId, type SessionId, type TenantId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
 import type { Identities, Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
@@ -38,6 +38,8 @@ export type SessionUpdate = {
 
 export type SendInput = {
   to: Jid
+  /** The id that the message gets, from a caller who may have to ask again under the same one; a fresh one unless given. */
+  id?: MessageId
   content: SendableContent
   mentions?: Jid[]
   quotedMessageId?: string

@@ -1,0 +1,186 @@
+/** The composition root: every choice of an adapter is made here, parts start in order and stop in reverse. */
+import { join } from 'node:path'
+import { version } from '../package.json'
+import { createAccess } from './access/access'
+import { createListener } from './app/listener'
+import { derivedJwtSecret, masterKey } from './app/master-key'
+import { claimPurpose, purposeOf } from './app/purpose'
+import { embedSandbox } from './app/sandbox'
+import type { Config } from './config'
+import { type ApiParts, createApi } from './http/api'
+import { qrDrawing } from './http/qr-format'
+import { type Clock, systemClock } from './lib/clock'
+import { type Part, startAll, stopAll } from './lib/lifecycle'
+import { type Log, silentLog } from './lib/log'
+import { qrDataUrl, qrPng, qrSvg, qrTerminal } from './sessions/qr-image'
+import { createSupervisor, type Supervisor } from './sessions/supervisor'
+import { openStorage, type Storage } from './storage/open'
+import { createWebhookDelivery } from './webhooks/delivery'
+import { createSender } from './webhooks/sender'
+import { newWebhookSecret } from './webhooks/signature'
+import { checkWebhookUrl } from './webhooks/target'
+import { createNetwork } from './whatsapp/baileys/network'
+import { type Endpoint, WHATSAPP_ENDPOINT } from './whatsapp/baileys/trust'
+import { parseVersion } from './whatsapp/baileys/upstream/client-version'
+
+export { version }
+
+/** What a test or a command puts in the place of the usual. */
+export type AppParts = {
+  log?: Log
+  clock?: Clock
+  random?: () => number
+  /** Short-lived codes and the like; only for tests. */
+  sandboxOptions?: Parameters<typeof embedSandbox>[0]['options']
+}
+
+export interface App {
+  /** `http://host:port`; throws before `start`. */
+  readonly url: string
+  readonly supervisor: Supervisor
+  readonly storage: Storage
+  /** Resolves once requests are answered; sessions come back behind. */
+  start(): Promise<void>
+  /** Ends everything within ten seconds; devices stay linked. */
+  stop(): Promise<void>
+}
+
+/** Sessions that log in at the same time after a start. */
+const RESUME_CONCURRENCY = 16
+const MAX_QUEUE = 1_000
+const ACK_TIMEOUT = 30_000
+
+/** Puts the whole product together; nothing listens before `start`. Throws `ConfigError` or `StorageRefused`. */
+export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
+  const { clock = systemClock, random = Math.random, log = silentLog } = parts
+  const purpose = purposeOf(config)
+  const key = masterKey(config, log)
+  const storage = openStorage({
+    file: join(config.dataDir, 'wabun.sqlite'),
+    masterKey: key,
+    clock,
+    sync: config.dbSync,
+    log,
+  })
+  try {
+    return await assemble()
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+
+  async function assemble(): Promise<App> {
+    claimPurpose(storage, purpose)
+    let ready = false
+    const sandbox =
+      purpose === 'sandbox'
+        ? await embedSandbox({
+            stateFile: join(config.dataDir, 'sandbox.sqlite'),
+            clock,
+            log,
+            ...(parts.sandboxOptions ? { options: parts.sandboxOptions } : {}),
+          })
+        : null
+    const network = createNetwork({
+      endpoint: sandbox?.endpoint ?? endpointOf(config),
+      clock,
+      log,
+      version: config.waVersion === null ? null : parseVersion(config.waVersion),
+      versions: {
+        load: () => storage.meta.get('wa_version'),
+        save: (value) => {
+          if (storage.meta.get('wa_version') !== value) storage.meta.set('wa_version', value)
+        },
+      },
+    })
+    const policy = { allowInsecure: config.webhookAllowInsecure, allowNetworks: config.webhookAllowNetworks }
+    const checkUrl = (url: string) => checkWebhookUrl(url, policy)
+    const supervisor = createSupervisor({
+      whatsapp: network,
+      ...storage,
+      clock,
+      random,
+      log,
+      options: {
+        qrMaxWindows: config.qrMaxWindows,
+        resumeConcurrency: RESUME_CONCURRENCY,
+        maxQueue: MAX_QUEUE,
+        ackTimeoutMs: ACK_TIMEOUT,
+        checkWebhookUrl: checkUrl,
+      },
+    })
+    const access = createAccess({
+      accounts: storage.accounts,
+      clock,
+      log,
+      jwtSecret: config.jwtSecret ?? derivedJwtSecret(key),
+      registration: config.registration,
+      defaultPlan: config.defaultPlan,
+      ...(config.apiKey === null ? {} : { fixedApiKey: config.apiKey }),
+    })
+    const delivery = createWebhookDelivery({
+      ...storage,
+      sender: createSender({ ...policy, fetch: (url, init) => fetch(url, init), clock }),
+      clock,
+      random,
+      log,
+    })
+    const apiParts: ApiParts = {
+      ...storage,
+      supervisor,
+      access,
+      clock,
+      log,
+      version,
+      drawQr: qrDrawing({ dataUrl: qrDataUrl, png: qrPng, svg: qrSvg, terminal: qrTerminal }),
+      webhook: { checkUrl, newSecret: newWebhookSecret },
+      endpoint: purpose,
+      notReady: () => [...(ready ? [] : ['start']), ...(storage.healthy() ? [] : ['storage'])],
+      trustedProxies: config.trustedProxies,
+      corsOrigins: config.corsOrigins,
+      publicUrl: config.publicUrl,
+      ...(sandbox ? { also: sandbox.routes(supervisor.find), translate: sandbox.translate } : {}),
+    }
+    const listener = createListener({
+      app: createApi(apiParts),
+      host: config.host,
+      port: config.port,
+      clock,
+      closeStreams: () => undefined,
+    })
+    const running: Part[] = [
+      { name: 'storage', start: () => undefined, stop: () => storage.close() },
+      { name: 'whatsapp', start: () => undefined, stop: () => network.stop() },
+      storage.janitor,
+      supervisor,
+      delivery,
+      listener,
+    ]
+    return {
+      supervisor,
+      storage,
+      get url() {
+        return listener.url
+      },
+      async start() {
+        await startAll(running)
+        ready = true
+      },
+      async stop() {
+        ready = false
+        await stopAll(running)
+        await sandbox?.stop()
+      },
+    }
+  }
+}
+
+/** WhatsApp itself, or the endpoint of the configuration. */
+function endpointOf(config: Config): Endpoint {
+  if (config.whatsappUrl === null) return WHATSAPP_ENDPOINT
+  return {
+    url: config.whatsappUrl,
+    rootKey: config.whatsappRootKey === null ? null : Buffer.from(config.whatsappRootKey.slice(-64), 'hex'),
+    mediaHosts: config.whatsappMediaHosts,
+  }
+}

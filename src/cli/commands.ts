@@ -1,0 +1,142 @@
+/** The commands: what each is for, and which flags it takes beside those of the configuration. */
+import { CONFIG_KEYS, ConfigError, flagOf, loadConfig, PREFIX, schemaOf, variableOf } from '../config'
+import { nearest } from '../config/nearest'
+import { parseArguments } from './arguments'
+
+export type CommandInput = { env: Record<string, string | undefined>; flags: Record<string, string | true> }
+export type Command = {
+  says: string
+  /** Flags of its own: name → sentence. */
+  flags?: Record<string, string>
+  run(input: CommandInput): Promise<number>
+}
+
+/** Commands in the order in which help lists them. Each loads its own code when it runs. */
+export const COMMANDS: Record<string, Command> = {
+  serve: {
+    says: 'run the server (default)',
+    async run(input) {
+      const config = loadConfig(input)
+      return (await import('./serve')).serve(config)
+    },
+  },
+  sandbox: {
+    says: 'run only the simulated WhatsApp, with its control API',
+    flags: { '--ca-file': 'where the media host’s authority is written (default DATA_DIR/sandbox-ca.pem)' },
+    async run({ env, flags: { '--ca-file': caFile, ...flags } }) {
+      const config = loadConfig({ env, flags })
+      return (await import('./sandbox')).runSandbox(config, typeof caFile === 'string' ? caFile : null)
+    },
+  },
+  demo: {
+    says: 'show the whole round trip with a sandbox phone, then stay up to be tried',
+    flags: { '--once': 'end after the round trip' },
+    async run({ flags: { '--once': once, ...flags } }) {
+      refuseFlags(flags, 'demo')
+      return (await import('../demo')).demo({ once: once !== undefined && once !== 'false' })
+    },
+  },
+  'check-config': {
+    says: 'explain every setting, where its value comes from, and what is wrong with it',
+    async run(input) {
+      return (await import('./check-config')).checkConfig(input)
+    },
+  },
+  openapi: {
+    says: 'print the OpenAPI document',
+    async run({ flags }) {
+      refuseFlags(flags, 'openapi')
+      return (await import('./openapi')).printOpenApi()
+    },
+  },
+  version: {
+    says: 'print the version',
+    async run({ flags }) {
+      refuseFlags(flags, 'version')
+      process.stdout.write(`${(await import('../../package.json')).version}\n`)
+      return 0
+    },
+  },
+  help: {
+    says: 'print this',
+    async run() {
+      process.stdout.write(helpText())
+      return 0
+    },
+  },
+}
+
+/** Exit code of a command line that cannot be understood. */
+export const EX_USAGE = 2
+
+/** Runs the command that the words name; resolves with the exit code. */
+export async function runCommandLine(
+  words: readonly string[],
+  env: Record<string, string | undefined>,
+): Promise<number> {
+  if (words.includes('--help') || words.includes('-h'))
+    return (await COMMANDS.help?.run({ env, flags: {} })) ?? 0
+  if (words[0] === '--version' || words[0] === '-v')
+    return (await COMMANDS.version?.run({ env, flags: {} })) ?? 0
+  const { command = null, flags, rest } = parseArguments(words, SWITCHES)
+  const name = command ?? 'serve'
+  const found = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (!found) return misused(`There is no command "${name}"`, nearest(name, Object.keys(COMMANDS)))
+  if (rest.length > 0) return misused(`"${name}" takes no further words: ${rest.join(' ')}`, null)
+  try {
+    return await found.run({ env, flags })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const { problems } = error
+    process.stderr.write('The configuration cannot be used:\n')
+    for (const { name: where, says } of problems) process.stderr.write(`  ${where}: ${says}\n`)
+    process.stderr.write('Run "wabun check-config" for every setting.\n')
+    return EX_USAGE
+  }
+}
+
+function misused(says: string, near: string | null): number {
+  process.stderr.write(
+    `${says}${near ? `; did you mean "${near}"?` : ''}\nRun "wabun help" for all commands.\n`,
+  )
+  return EX_USAGE
+}
+
+function refuseFlags(flags: Record<string, string | true>, command: string): void {
+  const names = Object.keys(flags)
+  if (names.length === 0) return
+  throw new ConfigError(names.map((name) => ({ name, says: `"${command}" has no such flag` })))
+}
+
+/** Flags that stand alone. */
+const SWITCHES: ReadonlySet<string> = new Set([
+  '--once',
+  ...CONFIG_KEYS.filter((key) => schemaOf(key).type === 'boolean').map(flagOf),
+])
+
+function helpText(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { says, flags = {} }]) =>
+    [
+      `  ${name.padEnd(14)} ${says}`,
+      ...Object.entries(flags).map(([flag, meaning]) => `  ${''.padEnd(14)}   ${flag.padEnd(12)} ${meaning}`),
+    ].join('\n'),
+  )
+  const settings = CONFIG_KEYS.map((key) => {
+    const { description = '', default: standard } = schemaOf(key)
+    const shown =
+      standard === null || (Array.isArray(standard) && standard.length === 0) ? '' : ` [${standard}]`
+    return `  ${flagOf(key).padEnd(26)} ${variableOf(key).padEnd(24)} ${description}${shown}`
+  })
+  return [
+    'wabun: a self-hosted WhatsApp session server',
+    '',
+    'Usage: wabun [command] [flags]',
+    '',
+    'Commands:',
+    ...commands,
+    '',
+    `Settings, as flag or environment variable (each variable also with the prefix ${PREFIX}; a flag wins):`,
+    ...settings,
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,29 @@
+/** `wabun sandbox`: the simulated WhatsApp as a process of its own. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config'
+import { systemClock } from '../lib/clock'
+import { createLog } from '../lib/log'
+import { startStandaloneSandbox } from '../sandbox/standalone'
+import { stopOnSignals } from './process-events'
+import { logFormat } from './serve'
+
+/** Runs until a signal comes; prints the variables that point a server at it. */
+export async function runSandbox(config: Config, caFile: string | null): Promise<number> {
+  const write = (line: string) => process.stdout.write(`${line}\n`)
+  const log = createLog({ level: config.logLevel, format: logFormat(config), write, now: systemClock.now })
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const running = await startStandaloneSandbox({
+    host: config.host,
+    controlPort: config.port,
+    caFile: caFile ?? join(config.dataDir, 'sandbox-ca.pem'),
+    stateFile: join(config.dataDir, 'sandbox.sqlite'),
+    ...(config.apiKey === null ? {} : { apiKey: config.apiKey }),
+  })
+  createLog({ level: 'info', format: logFormat(config), write, now: systemClock.now }).info(
+    `listening on ${running.controlUrl}`,
+  )
+  write('# The simulated WhatsApp runs. Point a server at it with:')
+  for (const line of running.environment) write(line)
+  return await stopOnSignals(log, () => running.stop())
+}

@@ -1,0 +1,118 @@
+/** The whole HTTP surface, assembled: one Elysia app whose type is the client's type. */
+import { type AnyElysia, Elysia } from 'elysia'
+import type { Access } from '../access/access'
+
+import { errorBody } from '../domain/errors'
+import type { Idempotency } from '../domain/idempotency'
+import type { Messages } from '../domain/message'
+import type { Accounts } from '../domain/principal'
+import type { Sessions } from '../domain/session'
+import type { Webhooks } from '../domain/webhook'
+import type { Clock } from '../lib/clock'
+import type { Log } from '../lib/log'
+import { randomToken } from '../lib/token'
+import type { Supervisor } from '../sessions/supervisor'
+import { addressReader } from './address'
+import { authRoutes } from './auth'
+import { crossOrigin } from './cross-origin'
+import { errorHeaders, type Translate, toAppError } from './errors'
+import { assertGuarded, type Guard, guard as makeGuard, sessionGate } from './guard'
+import { createIdempotent } from './idempotent'
+import { tooLarge } from './json'
+import { IDLE_TIMEOUT, MAX_BODY } from './limits'
+import { messageRoutes } from './messages'
+import { methodLookUp } from './paths'
+import type { QrDrawing } from './qr-format'
+import { strictQuery } from './query'
+import { sessionControlRoutes } from './session-control'
+import { sessionRoutes } from './sessions'
+import { statusRoutes } from './status'
+import { createTickets } from './tickets'
+import { webhookRoutes } from './webhooks'
+
+export type ApiParts = {
+  supervisor: Supervisor
+  access: Access
+  accounts: Pick<Accounts, 'userById'>
+  sessions: Sessions
+  messages: Messages
+  webhooks: Webhooks
+  idempotency: Idempotency
+  clock: Clock
+  log: Log
+  version: string
+  drawQr: QrDrawing
+  webhook: { checkUrl(url: string): void; newSecret(): string }
+  endpoint: 'whatsapp' | 'sandbox' | 'other'
+  notReady(): string[]
+  trustedProxies: readonly string[]
+  corsOrigins: readonly string[]
+  publicUrl: string | null
+  /** Further routes, each with an `access` of its own (the sandbox's control API). */
+  also?: (guard: Guard) => AnyElysia
+  /** The parts of an error of those routes, or null when it is not one of theirs. */
+  translate?: Translate
+}
+
+/** A request id that is taken over from the caller. */
+const SANE_ID = /^[\w.:=+/@-]{1,128}$/
+
+/** Builds the app; it listens when `listen` is called on it. */
+export function createApi(parts: ApiParts) {
+  const { supervisor, access, clock, log } = parts
+  const tickets = createTickets(clock)
+  const crossing = crossOrigin(parts.corsOrigins, parts.publicUrl)
+  const guard = makeGuard({
+    authenticate: access.authenticate,
+    tickets,
+    addressOf: addressReader(parts.trustedProxies),
+    originAllowed: crossing.allowed,
+  })
+  const gate = sessionGate(supervisor.find)
+  const idempotent = createIdempotent(parts.idempotency)
+  const shared = { ...parts, guard, gate, idempotent, tickets }
+  let methodsOf: (path: string) => string[] = () => []
+
+  const app = new Elysia({
+    name: 'api',
+    normalize: false,
+    serve: { reusePort: false, idleTimeout: IDLE_TIMEOUT, maxRequestBodySize: 64 * MAX_BODY },
+    websocket: { idleTimeout: 120, maxPayloadLength: 64 * 1024, backpressureLimit: 1024 * 1024 },
+  })
+    .onRequest(({ request, set }) => {
+      const given = request.headers.get('x-request-id')
+      set.headers['x-request-id'] = given && SANE_ID.test(given) ? given : `req_${randomToken(12)}`
+      set.headers['x-content-type-options'] = 'nosniff'
+      set.headers['cache-control'] = 'no-store'
+      Object.assign(set.headers, crossing.headers(request))
+      if (crossing.isPreflight(request))
+        return new Response(null, { status: 204, headers: set.headers as Record<string, string> })
+      if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY) throw tooLarge()
+      return undefined
+    })
+    .onTransform({ as: 'global' }, strictQuery)
+    .onError({ as: 'global' }, ({ code, error, request, set, path }) => {
+      const failure = {
+        code,
+        error,
+        path: path ?? new URL(request.url).pathname,
+        method: request.method,
+        requestId: String(set.headers['x-request-id'] ?? ''),
+      }
+      const told = toAppError(failure, { log, methodsOf, translate: parts.translate ?? (() => null) })
+      set.status = told.status
+      Object.assign(set.headers, errorHeaders(told))
+      return errorBody(told)
+    })
+    .use(statusRoutes(shared))
+    .use(authRoutes(shared))
+    .use(sessionRoutes(shared))
+    .use(sessionControlRoutes({ guard, gate, supervisor, draw: parts.drawQr }))
+    .use(messageRoutes(shared))
+    .use(webhookRoutes({ guard, gate, webhooks: parts.webhooks, clock, ...parts.webhook }))
+  const whole = parts.also ? app.use(parts.also(guard)) : app
+  methodsOf = methodLookUp(whole.routes)
+  assertGuarded(whole.routes)
+  return app
+}
+export type Api = ReturnType<typeof createApi>

@@ -1,0 +1,93 @@
+/**
+ * `Idempotency-Key`: a repeated request gets the first answer again instead of a second effect (contract §1).
+ *
+ * A message gets an id that follows from the key and the request, so that even a repetition after a crash or a time-out
+ * meets the message that is on disk already.
+ */
+import { AppError, fail } from '../domain/errors'
+import type { Idempotency } from '../domain/idempotency'
+import { asMessageId, type MessageId } from '../domain/ids'
+import { sha256Hex } from '../lib/token'
+import type { Caller } from './guard'
+
+type Context = {
+  request: Request
+  caller: Caller
+  body: unknown
+  set: { status?: number | string; headers: Record<string, string | number | undefined> }
+}
+
+/**
+ * Runs `run` once per key and answers with `status`. `run` gets an id that is the same for every repetition, or
+ * undefined without a key. `earlier` looks whether the request left something behind before.
+ */
+export type Idempotent = <Answer>(
+  context: Context,
+  run: (id: MessageId | undefined) => Promise<Answer>,
+  status: number,
+  earlier?: (id: MessageId) => Answer | null,
+) => Promise<Answer>
+
+const KEY = /^[\x21-\x7e]{1,255}$/
+
+/** Makes the wrapper over the store of answers. */
+export function createIdempotent(store: Idempotency): Idempotent {
+  return async (context, run, status, earlier) => {
+    const { request, caller, body, set } = context
+    const key = request.headers.get('idempotency-key')
+    if (key === null) {
+      set.status = status
+      return await run(undefined)
+    }
+    if (!KEY.test(key)) {
+      throw fail('VALIDATION_ERROR', {
+        in: 'headers',
+        fields: [{ path: '/idempotency-key', message: 'Must have 1 to 255 visible ASCII characters' }],
+      })
+    }
+    const { tenantId } = caller.principal
+    const requestHash = sha256Hex(
+      `${request.method} ${new URL(request.url).pathname}\n${JSON.stringify(body)}`,
+    )
+    const found = await store.begin(tenantId, key, requestHash)
+    if (found === 'reused') throw fail('IDEMPOTENCY_KEY_REUSED')
+    if (found === 'in_progress') throw fail('IDEMPOTENCY_IN_PROGRESS', { retryAfter: 1 })
+    if (found !== 'new') return replayed(found, set)
+    try {
+      const id = messageIdOf(tenantId, key, requestHash)
+      const known = earlier?.(id) ?? null
+      const answer = known ?? (await run(id))
+      await store.finish(tenantId, key, { status, body: JSON.stringify(answer) })
+      set.status = status
+      if (known !== null) set.headers['idempotency-replayed'] = 'true'
+      return answer
+    } catch (error) {
+      await settle(store, tenantId, key, error)
+      throw error
+    }
+  }
+}
+
+/** A rejection by WhatsApp is an answer like any other; whatever else went wrong may be tried again. */
+async function settle(
+  store: Idempotency,
+  tenantId: Caller['principal']['tenantId'],
+  key: string,
+  error: unknown,
+) {
+  if (error instanceof AppError && error.code === 'MESSAGE_REJECTED') {
+    await store.finish(tenantId, key, { status: error.status, body: JSON.stringify(error.toBody()) })
+  } else await store.abandon(tenantId, key)
+}
+
+function replayed<Answer>(found: { status: number; body: string }, set: Context['set']): Answer {
+  set.headers['idempotency-replayed'] = 'true'
+  const body = JSON.parse(found.body)
+  if (found.status >= 400) throw fail(body.code, body.details, body.error)
+  set.status = found.status
+  return body as Answer
+}
+
+/** In the form of WhatsApp Web's ids: `3EB0` and 18 hex digits. */
+const messageIdOf = (tenantId: string, key: string, requestHash: string): MessageId =>
+  asMessageId(`3EB0${sha256Hex(`${tenantId}\n${key}\n${requestHash}`).slice(0, 18).toUpperCase()}`)

@@ -1,0 +1,224 @@
+/** The session routes: create, list, look, change, delete. */
+import { Type } from '@sinclair/typebox'
+import { Elysia } from 'elysia'
+import { PLAN_SESSIONS } from '../domain/principal'
+import { SESSION_STATUSES, type Session, type Sessions } from '../domain/session'
+import type { Webhooks } from '../domain/webhook'
+import { isoTime } from '../lib/clock'
+import type { Supervisor } from '../sessions/supervisor'
+import { answer, notes, nullable, oneOf, says, time } from './docs'
+import type { Caller, Guard, SessionGate } from './guard'
+import type { Idempotent } from './idempotent'
+import { readJson } from './json'
+import { limitParameter, offsetParameter } from './query'
+import { CREATE_REQUEST, CREATED, SESSION, STATUS, UPDATE_REQUEST } from './session-docs'
+import { CreateSessionBody, checkedInput, UpdateSessionBody } from './session-input'
+import { type SessionNumbers, SessionView, sessionViews, shownNumber } from './session-view'
+
+export type SessionRoutesParts = SessionNumbers & {
+  guard: Guard
+  gate: SessionGate
+  supervisor: Pick<Supervisor, 'find' | 'create' | 'update' | 'remove'>
+  sessions: Sessions
+  webhooks: Pick<Webhooks, 'endpoints'>
+  idempotent: Idempotent
+}
+
+const tags = ['Sessions']
+const WebhookSecret = Type.Optional(
+  Type.String({ description: 'Verifies deliveries to settings.webhookUrl; shown this once' }),
+)
+export const SessionParams = Type.Object({ id: Type.String({ description: 'Session id' }) })
+
+/** Makes the routes under `/api/sessions`. */
+export function sessionRoutes(parts: SessionRoutesParts) {
+  const { guard, gate, supervisor, sessions, idempotent } = parts
+  const view = (session: Session): SessionView => {
+    const [shown] = sessionViews([session], parts)
+    if (!shown) throw new Error('A session has no view')
+    return shown
+  }
+  const settingsSecrets = (session: Session) =>
+    parts.webhooks.endpoints(session.id).filter(({ fromSettings }) => fromSettings)
+
+  /** Secrets that exist now and did not before, as they are shown just once. */
+  const newSecret = (session: Session, before: readonly string[]) => {
+    const made = settingsSecrets(session).find(({ secret }) => !before.includes(secret))
+    return made ? { webhookSecret: made.secret } : {}
+  }
+
+  const create = async ({ principal }: Caller, body: typeof CreateSessionBody.static) => {
+    const maxSessions = PLAN_SESSIONS[principal.plan]
+    const session = await supervisor.create(principal.tenantId, checkedInput(body), maxSessions)
+    return {
+      success: true as const,
+      message: 'Session created successfully',
+      session: view(session),
+      ...newSecret(session, []),
+    }
+  }
+
+  return new Elysia({ prefix: '/api/sessions', normalize: false })
+    .use(guard)
+    .post('/', (context) => idempotent(context, () => create(context.caller, context.body), 201), {
+      access: 'sessions:write',
+      parse: readJson,
+      body: CreateSessionBody,
+      response: {
+        201: answer({
+          message: says('Session created successfully'),
+          session: SessionView,
+          webhookSecret: WebhookSecret,
+        }),
+      },
+      detail: notes({
+        summary: 'Create a session',
+        description: 'The session is inactive until it is started.',
+        tags,
+        errors: ['SESSION_LIMIT_REACHED', 'WEBHOOK_URL_FORBIDDEN'],
+        requestExample: CREATE_REQUEST,
+        example: CREATED,
+        headers: { 'Idempotency-Key': 'Repeats of the request get the first answer again for 24 hours' },
+      }),
+    })
+    .get(
+      '/',
+      ({ caller, query: { status, limit, offset } }) => {
+        const { tenantId } = caller.principal
+        const page = sessions.list({ tenantId, limit, offset, ...(status ? { status } : {}) })
+        const live = page.sessions.map((session) => supervisor.find(session.id) ?? session)
+        return {
+          success: true as const,
+          sessions: sessionViews(live, parts),
+          total: page.total,
+          limit,
+          offset,
+          hasMore: offset + page.sessions.length < page.total,
+        }
+      },
+      {
+        access: 'sessions:read',
+        query: Type.Object(
+          {
+            status: Type.Optional(oneOf(SESSION_STATUSES)),
+            limit: limitParameter,
+            offset: offsetParameter,
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: answer({
+            sessions: Type.Array(SessionView),
+            total: Type.Integer({ description: 'All that match, not only this page' }),
+            limit: Type.Integer(),
+            offset: Type.Integer(),
+            hasMore: Type.Boolean(),
+          }),
+        },
+        detail: notes({
+          summary: 'List sessions',
+          tags,
+          example: { success: true, sessions: [SESSION], total: 1, limit: 50, offset: 0, hasMore: false },
+        }),
+      },
+    )
+    .get(
+      '/:id',
+      ({ caller, params }) => ({ success: true as const, session: view(gate(caller, params.id)) }),
+      {
+        access: 'sessions:read',
+        params: SessionParams,
+        response: { 200: answer({ session: SessionView }) },
+        detail: notes({
+          summary: 'Get a session',
+          tags,
+          errors: ['SESSION_NOT_FOUND'],
+          example: { success: true, session: SESSION },
+        }),
+      },
+    )
+    .get(
+      '/:id/status',
+      ({ caller, params }) => {
+        const session = gate(caller, params.id)
+        return {
+          success: true as const,
+          status: session.state.status,
+          phoneNumber: shownNumber(session),
+          lastActivity: session.lastActivity === null ? null : isoTime(session.lastActivity),
+          qrAvailable: session.state.status === 'qr_generated',
+        }
+      },
+      {
+        access: 'sessions:read',
+        params: SessionParams,
+        response: {
+          200: answer({
+            status: oneOf(SESSION_STATUSES),
+            phoneNumber: nullable(Type.String()),
+            lastActivity: nullable(time()),
+            qrAvailable: Type.Boolean({ description: 'A current QR code can be fetched' }),
+          }),
+        },
+        detail: notes({
+          summary: 'Monitor the status',
+          tags,
+          errors: ['SESSION_NOT_FOUND'],
+          example: STATUS,
+        }),
+      },
+    )
+    .put(
+      '/:id/settings',
+      async ({ caller, params, body }) => {
+        const present = gate(caller, params.id)
+        const before = settingsSecrets(present).map(({ secret }) => secret)
+        const session = await supervisor.update(present.id, checkedInput(body))
+        return {
+          success: true as const,
+          message: 'Session settings updated successfully',
+          session: view(session),
+          ...newSecret(session, before),
+        }
+      },
+      {
+        access: 'sessions:write',
+        parse: readJson,
+        params: SessionParams,
+        body: UpdateSessionBody,
+        response: {
+          200: answer({
+            message: says('Session settings updated successfully'),
+            session: SessionView,
+            webhookSecret: WebhookSecret,
+          }),
+        },
+        detail: notes({
+          summary: 'Update name, description and settings',
+          description: 'Partial: what is left out keeps its value. The connection stays up.',
+          tags,
+          errors: ['SESSION_NOT_FOUND', 'WEBHOOK_URL_FORBIDDEN'],
+          requestExample: UPDATE_REQUEST,
+        }),
+      },
+    )
+    .delete(
+      '/:id',
+      async ({ caller, params }) => {
+        await supervisor.remove(gate(caller, params.id).id)
+        return { success: true as const, message: 'Session deleted successfully' }
+      },
+      {
+        access: 'sessions:write',
+        params: SessionParams,
+        response: { 200: answer({ message: says('Session deleted successfully') }) },
+        detail: notes({
+          summary: 'Delete a session',
+          description: 'Unlinks the device and removes the session with all that belongs to it, for good.',
+          tags,
+          errors: ['SESSION_NOT_FOUND'],
+          example: { success: true, message: 'Session deleted successfully' },
+        }),
+      },
+    )
+}
