@@ -1,0 +1,193 @@
+/**
+ * All open streams: the protocol on each, and the end of them all.
+ *
+ * A client says what it wants in the query or in its first frame. Without a query the stream waits a moment for that
+ * frame and then sends everything since the upgrade, so that a client that says nothing works as well.
+ *
+ * Frames to the client: `{type:"subscribed", cursor}` after each subscription, `{type:"pong"}`, and
+ * `{type:"error", error, code}` before a close for a bad frame; every other frame is the flat JSON of one event, and
+ * only those have a field `event`.
+ */
+import type { ErrorCode } from '../domain/errors'
+import type { SessionId, TenantId } from '../domain/ids'
+import { checkCursor, formatCursor, type Journal, parseCursor } from '../domain/journal'
+import type { Clock } from '../lib/clock'
+import type { Part } from '../lib/lifecycle'
+import type { CloseCode } from './close-codes'
+import { createLivePath, type LivePath } from './live-path'
+import { parseFrame, type Wish } from './parse'
+import { createSubscription, type StreamSocket, type Subscription } from './subscription'
+
+/** How long a stream without a query waits for its first frame (ms). */
+const FIRST_FRAME = 500
+/** Keeps proxies from closing a quiet stream (ms). */
+const PING_EVERY = 30_000
+
+export type StreamRequest = {
+  tenantId: TenantId
+  /** The one session of the address, null for all of the tenant's. */
+  sessionId: SessionId | null
+  /** The parsed query; null when it was empty. */
+  wish: Wish | null
+  /** Whether a session exists and the caller may see it. */
+  knows(sessionId: SessionId): boolean
+  socket: StreamSocket
+}
+
+/** What the transport tells an open stream. */
+export interface Stream {
+  /** A text frame of the client. */
+  message(text: string): void
+  /** The socket's buffer has shrunk. */
+  drained(): void
+  /** Closes with a code of `close-codes.ts`. */
+  end(code: CloseCode, detail?: string): void
+  /** The socket is gone. */
+  stop(): void
+}
+
+export interface Streams extends Part {
+  open(request: StreamRequest): Stream
+  readonly count: number
+}
+
+/** Makes the part; streams can be opened between `start` and `stop`, which closes them with 1001. */
+export function createStreams({ journal, clock }: { journal: Journal; clock: Clock }): Streams {
+  const open = new Set<Stream>()
+  let live: LivePath | null = null
+  return {
+    name: 'streams',
+    get count() {
+      return open.size
+    },
+    start() {
+      live ??= createLivePath(journal)
+    },
+    stop() {
+      for (const stream of [...open]) stream.end(1001)
+      live?.stop()
+      live = null
+    },
+    open(request) {
+      if (!live) {
+        request.socket.close(1001, 'GOING_AWAY')
+        return { message: () => {}, drained: () => {}, end: () => {}, stop: () => {} }
+      }
+      const stream = createStream(request, { journal, clock, live, onEnd: () => open.delete(stream) })
+      open.add(stream)
+      stream.begin()
+      return stream
+    },
+  }
+}
+
+type StreamDeps = { journal: Journal; clock: Clock; live: LivePath; onEnd: () => void }
+
+function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begin(): void } {
+  const { journal, clock, live } = deps
+  const { socket, tenantId } = request
+  let cancelGrace: (() => void) | null = null
+  let cancelPing: (() => void) | null = null
+  let closed = false
+
+  const selectionOf = ({ events, sessionIds }: Pick<Wish, 'events' | 'sessionIds'>) => ({
+    tenantId,
+    events,
+    sessionIds: request.sessionId === null ? sessionIds : [request.sessionId],
+  })
+
+  // Held: what happens between the upgrade and the first frame is not lost.
+  const subscription: Subscription = createSubscription({
+    journal,
+    live,
+    clock,
+    socket: { ...bound(socket), close: (code, reason) => finish(() => socket.close(code, reason)) },
+    selection: selectionOf({ events: [], sessionIds: null }),
+    position: journal.head(),
+  })
+
+  /** Forgets everything, once; `last` is the final word to the socket. */
+  function finish(last: () => void): void {
+    if (closed) return
+    closed = true
+    cancelGrace?.()
+    cancelPing?.()
+    deps.onEnd()
+    subscription.stop()
+    last()
+  }
+
+  const end = (code: CloseCode, detail?: string): void => subscription.end(code, detail)
+
+  function refuse(code: CloseCode, error: string, word: ErrorCode): void {
+    socket.send(JSON.stringify({ type: 'error', error, code: word }))
+    end(code)
+  }
+
+  /** What is wrong with a wish, null when nothing is. */
+  function trouble({ sessionIds, after }: Wish): (() => void) | null {
+    const isForeign = (id: SessionId): boolean =>
+      request.sessionId === null ? !request.knows(id) : id !== request.sessionId
+    if (sessionIds?.some(isForeign)) {
+      return () => refuse(4404, 'Session not found', 'SESSION_NOT_FOUND')
+    }
+    if (after === null) return null
+    const check = checkCursor(journal, parseCursor(after))
+    if (check === 'expired') return () => end(4410)
+    return check === 'ok' ? null : () => refuse(4400, 'This cursor is not valid', 'INVALID_CURSOR')
+  }
+
+  function subscribe(wish: Wish): void {
+    const react = trouble(wish)
+    if (react) {
+      react()
+      return
+    }
+    cancelGrace?.()
+    const cursor = wish.after === null ? null : parseCursor(wish.after)
+    const position = cursor?.seq ?? subscription.position()
+    socket.send(
+      JSON.stringify({
+        type: 'subscribed',
+        cursor: formatCursor({ epoch: journal.epoch, seq: position }),
+      }),
+    )
+    subscription.reselect(selectionOf(wish), position)
+    subscription.begin()
+  }
+
+  function keepAlive(): void {
+    cancelPing = clock.after(PING_EVERY, () => {
+      socket.ping?.()
+      keepAlive()
+    })
+  }
+
+  return {
+    begin() {
+      if (socket.ping) keepAlive()
+      const everything: Wish = { events: [], sessionIds: null, after: null }
+      if (request.wish) subscribe(request.wish)
+      else cancelGrace = clock.after(FIRST_FRAME, () => subscribe(everything))
+    },
+    message(text) {
+      if (closed) return
+      const frame = parseFrame(text)
+      if (!frame.ok) refuse(4400, frame.says, 'VALIDATION_ERROR')
+      else if (frame.value.type === 'ping') socket.send(JSON.stringify({ type: 'pong' }))
+      else subscribe(frame.value)
+    },
+    drained: () => subscription.drained(),
+    end,
+    stop: () => finish(() => undefined),
+  }
+}
+
+/** The socket's functions without its `close`, bound so that a class instance works too. */
+function bound(socket: StreamSocket): Omit<StreamSocket, 'close'> {
+  return {
+    send: (frame) => socket.send(frame),
+    bufferedAmount: () => socket.bufferedAmount(),
+    ...(socket.cork ? { cork: (sends: () => void) => socket.cork?.(sends) } : {}),
+  }
+}
