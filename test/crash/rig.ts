@@ -161,18 +161,22 @@ export async function startCrashRig(options: RigOptions): Promise<CrashRig> {
       const texts = Array.from({ length: OUTGOING }, (_, n) => `round ${round} sent ${n}`)
       const answered = new Map<string, string>()
       const sendUntilAnswered = async (text: string) => {
+        const refusals = new Set<string>()
         const messageId = await until(
           `an answer for ${text}`,
           async () => {
             try {
-              return await gateway.send(id, to, text, `key of ${text}`)
-            } catch {
+              return await gateway.send(id, to, text, `key-of-${text.replaceAll(' ', '-')}`)
+            } catch (error) {
+              refusals.add(error instanceof Error ? error.message : String(error))
               return null
             }
           },
           60_000,
           100,
-        )
+        ).catch((error: Error) => {
+          throw new Error(`${error.message}; the answers were ${[...refusals].join(' | ')}`)
+        })
         answered.set(text, messageId)
       }
       const killed = Bun.sleep(Math.floor(random() * 40)).then(() => gateway.kill())

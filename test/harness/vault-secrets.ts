@@ -33,7 +33,8 @@ const bytesOf = (value: unknown): Buffer | null => {
 function privateParts(value: unknown, path: string): Secret[] {
   const bytes = bytesOf(value)
   if (bytes !== null) {
-    if (bytes[0] === 0x7b || bytes[0] === 0x5b) return privateParts(JSON.parse(bytes.toString('utf8')), path)
+    // Sender keys are JSON in bytes; anything else in bytes is a key or a signature.
+    if (path === 'sender-key') return privateParts(JSON.parse(bytes.toString('utf8')), `${path}.record`)
     const secret = PRIVATE.test(path) && !PUBLIC.test(path) && bytes.length >= SHORTEST_KEY
     return secret ? [{ name: path, bytes }] : []
   }
