@@ -15,6 +15,7 @@ import { type Log, silentLog } from './lib/log'
 import { qrDataUrl, qrPng, qrSvg, qrTerminal } from './sessions/qr-image'
 import { createSupervisor, type Supervisor } from './sessions/supervisor'
 import { openStorage, type Storage } from './storage/open'
+import { createStreams } from './stream/streams'
 import { createWebhookDelivery } from './webhooks/delivery'
 import { createSender } from './webhooks/sender'
 import { newWebhookSecret } from './webhooks/signature'
@@ -125,10 +126,12 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       random,
       log,
     })
+    const streams = createStreams({ journal: storage.journal, clock })
     const apiParts: ApiParts = {
       ...storage,
       supervisor,
       access,
+      streams,
       clock,
       log,
       version,
@@ -146,7 +149,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       host: config.host,
       port: config.port,
       clock,
-      closeStreams: () => undefined,
+      closeStreams: () => streams.stop(),
     })
     const running: Part[] = [
       { name: 'storage', start: () => undefined, stop: () => storage.close() },
@@ -154,6 +157,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       storage.janitor,
       supervisor,
       delivery,
+      streams,
       listener,
     ]
     return {

@@ -26,7 +26,9 @@ import type { QrDrawing } from './qr-format'
 import { strictQuery } from './query'
 import { sessionControlRoutes } from './session-control'
 import { sessionRoutes } from './sessions'
+import { statsRoutes } from './stats'
 import { statusRoutes } from './status'
+import { type StreamRoutesParts, streamRoutes } from './stream'
 import { createTickets } from './tickets'
 import { webhookRoutes } from './webhooks'
 
@@ -38,6 +40,8 @@ export type ApiParts = {
   messages: Messages
   webhooks: Webhooks
   idempotency: Idempotency
+  journal: StreamRoutesParts['journal']
+  streams: StreamRoutesParts['streams']
   clock: Clock
   log: Log
   version: string
@@ -109,6 +113,8 @@ export function createApi(parts: ApiParts) {
     .use(sessionRoutes(shared))
     .use(sessionControlRoutes({ guard, gate, supervisor, draw: parts.drawQr }))
     .use(messageRoutes(shared))
+    .use(statsRoutes(shared))
+    .use(streamRoutes(shared))
     .use(webhookRoutes({ guard, gate, webhooks: parts.webhooks, clock, ...parts.webhook }))
   const whole = parts.also ? app.use(parts.also(guard)) : app
   methodsOf = methodLookUp(whole.routes)

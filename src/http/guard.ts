@@ -40,13 +40,13 @@ export const ACCESS = 'x-access'
 /** Makes the `access` macro. */
 export function guard(parts: GuardParts) {
   const callers = new WeakMap<Request, Caller>()
-  return new Elysia({ name: 'guard' }).macro('access', (access: Access) => ({
+  return new Elysia({ name: 'guard' }).macro('access', (access: Access | readonly Access[]) => ({
     detail: { [ACCESS]: access } as object,
     transform: async ({ request, server, query }: GuardContext) => {
       const principal = await principalOf(request, query, parts)
-      if (access !== 'account' && !principal.scopes.includes(access)) {
-        throw fail('FORBIDDEN', { requiredScope: access })
-      }
+      const needed = [access].flat() as Access[]
+      const missing = needed.find((scope) => scope !== 'account' && !principal.scopes.includes(scope))
+      if (missing) throw fail('FORBIDDEN', { requiredScope: missing })
       const peer = server?.requestIP(request)?.address ?? null
       callers.set(request, { principal, address: parts.addressOf(request.headers, peer) })
     },
