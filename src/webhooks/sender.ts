@@ -33,6 +33,9 @@ const NOT_CONNECTED: ReadonlySet<string> = new Set([
   'EADDRNOTAVAIL',
 ])
 
+/** The other side ended the connection without an answer. */
+const CLOSED = /RESET|CLOSED|EPIPE/i
+
 /** What is posted. */
 export type Post = {
   url: string
@@ -69,26 +72,39 @@ export function createSender(options: SenderOptions): Sender {
   const { clock, timeoutMs = 10_000 } = options
   const vetTarget = createTargetVetting(options, options.resolve ?? resolveAll)
 
+  const send = (
+    url: string,
+    target: Target,
+    headers: Record<string, string>,
+    body: string,
+    signal: AbortSignal,
+    keepalive: boolean,
+  ): Promise<Response> =>
+    options.fetch(url, {
+      method: 'POST',
+      headers: { ...headers, Host: target.host },
+      body,
+      signal,
+      keepalive,
+      redirect: 'manual',
+      proxy: false,
+      // Bodies are cut by the bytes on the wire, so that a small one cannot unfold into a large one.
+      decompress: false,
+      ...(target.serverName === null ? {} : { tls: { serverName: target.serverName } }),
+    })
+
   /** Connects to the vetted addresses one after another until one takes the request. */
   async function request(target: Target, headers: Record<string, string>, body: string, signal: AbortSignal) {
     let failure: unknown
     for (const url of target.urls) {
       try {
-        return await options.fetch(url, {
-          method: 'POST',
-          headers: { ...headers, Host: target.host },
-          body,
-          signal,
-          redirect: 'manual',
-          proxy: false,
-          // Bodies are cut by the bytes on the wire, so that a small one cannot unfold into a large one.
-          decompress: false,
-          ...(target.serverName === null ? {} : { tls: { serverName: target.serverName } }),
-        })
+        return await send(url, target, headers, body, signal, true)
       } catch (error) {
         failure = error
-        if (!NOT_CONNECTED.has(codeOf(error))) break
       }
+      // A kept connection may end in the moment of its next request, and Bun does not send a POST again by itself.
+      if (CLOSED.test(codeOf(failure))) return send(url, target, headers, body, signal, false)
+      if (!NOT_CONNECTED.has(codeOf(failure))) break
     }
     throw failure
   }
@@ -161,7 +177,7 @@ function sentenceOf(error: unknown): string {
   const code = codeOf(error)
   if (/CERT|SSL|TLS|SIGNED|VERIFY/i.test(code)) return 'The certificate of the endpoint is not valid'
   if (NOT_CONNECTED.has(code)) return 'The endpoint does not accept connections'
-  if (/RESET|CLOSED|EPIPE/i.test(code)) return 'The endpoint closed the connection without an answer'
+  if (CLOSED.test(code)) return 'The endpoint closed the connection without an answer'
   return 'The endpoint could not be reached'
 }
 
