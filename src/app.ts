@@ -40,6 +40,8 @@ export interface App {
   readonly url: string
   readonly supervisor: Supervisor
   readonly storage: Storage
+  /** The OpenAPI document of this server. */
+  openApi(): object
   /** Resolves once requests are answered; sessions come back behind. */
   start(): Promise<void>
   /** Ends everything within ten seconds; devices stay linked. */
@@ -144,8 +146,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       publicUrl: config.publicUrl,
       ...(sandbox ? { also: sandbox.routes(supervisor.find), translate: sandbox.translate } : {}),
     }
+    const api = createApi(apiParts)
     const listener = createListener({
-      app: createApi(apiParts),
+      app: api.app,
       host: config.host,
       port: config.port,
       clock,
@@ -163,6 +166,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     return {
       supervisor,
       storage,
+      openApi: api.document,
       get url() {
         return listener.url
       },

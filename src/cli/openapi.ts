@@ -1,4 +1,19 @@
 /** `wabun openapi`: the document that the server serves under /docs/openapi.json. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createApp } from '../app'
+import { loadConfig } from '../config'
+
+/** Prints the document of a server that is put together in a directory of its own and never started. */
 export async function printOpenApi(): Promise<number> {
-  return 1
+  const dataDir = mkdtempSync(join(tmpdir(), 'wabun-openapi-'))
+  try {
+    const app = await createApp(loadConfig({ env: {}, flags: { '--data-dir': dataDir } }))
+    process.stdout.write(`${JSON.stringify(app.openApi(), null, 2)}\n`)
+    await app.stop()
+    return 0
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
 }

@@ -29,6 +29,7 @@ export function createStory(write: (text: string) => void): Story {
   const line = (text: string) => write(`${text}\n`)
   let number = 0
   let current = 'The beginning'
+  let told = false
   return {
     async step(text, run) {
       number += 1
@@ -39,13 +40,18 @@ export function createStory(write: (text: string) => void): Story {
       return result
     },
     fact: (text) => line(`    ${text}`),
-    delivery: (way, event, text) =>
+    delivery(way, event, text) {
+      if (told) return
       line(
         `    ${(way === 'webhook' ? magenta : cyan)(way === 'webhook' ? '⇢ webhook  ' : '⇢ websocket')} ${event}${text ? grey(`  ${text}`) : ''}`,
-      ),
+      )
+    },
     picture: (text) => line(`\n${text.trimEnd()}\n`),
     note: (text) => line(`    ${grey(text)}`),
-    done: (text) => line(`\n${green(bold(`✓ ${text}`))}`),
+    done(text) {
+      told = true
+      line(`\n${green(bold(`✓ ${text}`))}`)
+    },
     failed: (error) =>
       line(
         `\n${red(bold(`✗ The demo failed at: ${current}`))}\n  ${error instanceof Error ? error.message : String(error)}`,

@@ -15,12 +15,14 @@ import type { Supervisor } from '../sessions/supervisor'
 import { addressReader } from './address'
 import { authRoutes } from './auth'
 import { crossOrigin } from './cross-origin'
+import { docsRoutes } from './docs-page'
 import { errorHeaders, type Translate, toAppError } from './errors'
 import { assertGuarded, type Guard, guard as makeGuard, sessionGate } from './guard'
 import { createIdempotent } from './idempotent'
 import { tooLarge } from './json'
 import { IDLE_TIMEOUT, MAX_BODY } from './limits'
 import { messageRoutes } from './messages'
+import { type ListedRoute, openApiDocument } from './openapi'
 import { methodLookUp } from './paths'
 import type { QrDrawing } from './qr-format'
 import { strictQuery } from './query'
@@ -61,7 +63,7 @@ export type ApiParts = {
 /** A request id that is taken over from the caller. */
 const SANE_ID = /^[\w.:=+/@-]{1,128}$/
 
-/** Builds the app; it listens when `listen` is called on it. */
+/** Builds the app, which listens when `listen` is called on it, and its OpenAPI document. */
 export function createApi(parts: ApiParts) {
   const { supervisor, access, clock, log } = parts
   const tickets = createTickets(clock)
@@ -75,7 +77,9 @@ export function createApi(parts: ApiParts) {
   const gate = sessionGate(supervisor.find)
   const idempotent = createIdempotent(parts.idempotency)
   const shared = { ...parts, guard, gate, idempotent, tickets }
+  // Both look at the routes, which exist only once everything below is put together.
   let methodsOf: (path: string) => string[] = () => []
+  let document: () => object = () => ({})
 
   const app = new Elysia({
     name: 'api',
@@ -116,9 +120,12 @@ export function createApi(parts: ApiParts) {
     .use(statsRoutes(shared))
     .use(streamRoutes(shared))
     .use(webhookRoutes({ guard, gate, webhooks: parts.webhooks, clock, ...parts.webhook }))
+    .use(docsRoutes(() => document()))
   const whole = parts.also ? app.use(parts.also(guard)) : app
+  document = () =>
+    openApiDocument(whole.routes as ListedRoute[], { version: parts.version, url: parts.publicUrl })
   methodsOf = methodLookUp(whole.routes)
   assertGuarded(whole.routes)
-  return app
+  return { app, document }
 }
-export type Api = ReturnType<typeof createApi>
+export type Api = ReturnType<typeof createApi>['app']

@@ -23,11 +23,7 @@ export type RouteNotes = {
 export const NOTES = 'x-notes'
 
 /** The `detail` of a route. */
-export const notes = (of: RouteNotes): { summary: string; tags: string[] } => ({
-  summary: of.summary,
-  tags: of.tags,
-  ...({ [NOTES]: of } as object),
-})
+export const notes = (of: RouteNotes): object => ({ summary: of.summary, tags: of.tags, [NOTES]: of })
 
 /** A successful answer: `success: true` beside its own fields. */
 export const answer = <Properties extends TProperties>(properties: Properties) =>
