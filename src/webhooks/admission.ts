@@ -4,8 +4,8 @@
  * An endpoint has a standing: `unknown` until its first outcome in this process, then `answering` or `failing` by the
  * last one. Answering endpoints get several attempts at a time, all others one, so that a dead endpoint can hold next
  * to nothing. An attempt occupies one of the few fresh places until it ends or turns out to be slow; then it only
- * counts towards the total, and its endpoint gets no second one beside it. So 300 endpoints that hang take no place
- * from one that answers.
+ * counts towards the total, and its endpoint gets no second one beside it. Endpoints that are known to fail never get
+ * the last places of the total. So many endpoints that hang take no place from one that answers.
  */
 export type AdmissionLimits = {
   /** Attempts at a time that are not slow yet; throughput is best at 16 to 64. */
@@ -31,9 +31,10 @@ export type Place = {
 export interface Admission {
   /** Fresh places that are free. */
   free(): number
-  /** Whether every place of any age is taken. */
-  full(): boolean
-  admits(endpointId: string): boolean
+  /** Whether endpoints are kept out because of others, so that any end of an attempt may let any of them in. */
+  tight(): boolean
+  /** `isRetry`: a delivery that has failed before speaks against an endpoint of which nothing else is known. */
+  admits(endpointId: string, isRetry: boolean): boolean
   enter(endpointId: string): Place
 }
 
@@ -42,6 +43,7 @@ export function createAdmission(limits: AdmissionLimits): Admission {
   const standings = new Map<string, Standing>()
   let fresh = 0
   let total = 0
+  const isCrowded = (): boolean => total - fresh >= limits.total - limits.fresh
 
   const standingOf = (endpointId: string): Standing => {
     const known = standings.get(endpointId)
@@ -53,10 +55,13 @@ export function createAdmission(limits: AdmissionLimits): Admission {
 
   return {
     free: () => Math.max(0, Math.min(limits.fresh - fresh, limits.total - total)),
-    full: () => total >= limits.total,
-    admits(endpointId) {
+    tight: () => total >= limits.total || isCrowded(),
+    admits(endpointId, isRetry) {
       if (total >= limits.total || fresh >= limits.fresh) return false
       const standing = standings.get(endpointId)
+      const isDoubtful =
+        standing === undefined || standing.of === 'unknown' ? isRetry : standing.of === 'failing'
+      if (isDoubtful && isCrowded()) return false
       if (!standing) return true
       const cap = standing.of === 'answering' && standing.slow === 0 ? limits.perEndpoint : 1
       return standing.inFlight < cap

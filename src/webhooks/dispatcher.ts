@@ -91,7 +91,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       if (deliveries.length === 0) return
       for (const delivery of deliveries) {
         busy.add(laneOf(delivery))
-        if (admission.admits(delivery.endpoint.id)) launch(delivery)
+        if (admission.admits(delivery.endpoint.id, delivery.attempt > 1)) launch(delivery)
         else park(delivery)
       }
     }
@@ -127,7 +127,6 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   async function attempt(delivery: DueDelivery): Promise<void> {
     const { endpoint } = delivery
-    const wasFull = () => admission.full()
     const place = admission.enter(endpoint.id)
     const disarm = clock.after(SLOW_AFTER, () => {
       place.slow()
@@ -135,9 +134,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     })
     const { outcome } = await sender.post(postTo(endpoint, delivery), cutting.signal)
     disarm()
-    const releasesAll = wasFull()
+    const wasTight = admission.tight()
     place.leave(outcome.ok)
-    if (releasesAll) for (const id of [...parked.keys()]) unpark(id)
+    if (wasTight) for (const id of [...parked.keys()]) unpark(id)
     else unpark(endpoint.id)
     wake()
     if (cutting.signal.aborted) return

@@ -72,38 +72,28 @@ export function createSender(options: SenderOptions): Sender {
   const { clock, timeoutMs = 10_000 } = options
   const vetTarget = createTargetVetting(options, options.resolve ?? resolveAll)
 
-  const send = (
-    url: string,
-    target: Target,
-    headers: Record<string, string>,
-    body: string,
-    signal: AbortSignal,
-    keepalive: boolean,
-  ): Promise<Response> =>
-    options.fetch(url, {
+  /** Connects to the vetted addresses one after another until one takes the request. */
+  async function request(target: Target, headers: Record<string, string>, body: string, signal: AbortSignal) {
+    const init: BunFetchRequestInit = {
       method: 'POST',
       headers: { ...headers, Host: target.host },
       body,
       signal,
-      keepalive,
       redirect: 'manual',
       proxy: false,
       // Bodies are cut by the bytes on the wire, so that a small one cannot unfold into a large one.
       decompress: false,
       ...(target.serverName === null ? {} : { tls: { serverName: target.serverName } }),
-    })
-
-  /** Connects to the vetted addresses one after another until one takes the request. */
-  async function request(target: Target, headers: Record<string, string>, body: string, signal: AbortSignal) {
+    }
     let failure: unknown
     for (const url of target.urls) {
       try {
-        return await send(url, target, headers, body, signal, true)
+        return await options.fetch(url, init)
       } catch (error) {
         failure = error
       }
       // A kept connection may end in the moment of its next request, and Bun does not send a POST again by itself.
-      if (CLOSED.test(codeOf(failure))) return send(url, target, headers, body, signal, false)
+      if (CLOSED.test(codeOf(failure))) return options.fetch(url, { ...init, keepalive: false })
       if (!NOT_CONNECTED.has(codeOf(failure))) break
     }
     throw failure
