@@ -87,7 +87,7 @@ export function sessionView(session: Session, counts: MessageCounts, queued: num
     phoneNumber: shownNumber(session),
     createdAt: isoTime(session.createdAt),
     updatedAt: isoTime(session.updatedAt),
-    lastActivity: session.lastActivity === null ? null : isoTime(session.lastActivity),
+    lastActivity: shownActivity(session),
     ...(state.status === 'connected'
       ? {
           connectionInfo: {
@@ -118,6 +118,10 @@ export function sessionView(session: Session, counts: MessageCounts, queued: num
     settings: { ...settings },
   }
 }
+
+/** Null before the first link: what a session exchanges while it waits for a phone is nobody's traffic. */
+export const shownActivity = ({ lastActivity, clientVersion }: Session): string | null =>
+  lastActivity === null || clientVersion === null ? null : isoTime(lastActivity)
 
 /** `+` and digits, null until a phone is linked. */
 export const shownNumber = ({ me }: Session): string | null => (me ? `+${me.phoneNumber}` : null)

@@ -4,7 +4,6 @@ import { Elysia } from 'elysia'
 import { PLAN_SESSIONS } from '../domain/principal'
 import { SESSION_STATUSES, type Session, type Sessions } from '../domain/session'
 import type { Webhooks } from '../domain/webhook'
-import { isoTime } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
 import type { Caller, Guard, SessionGate } from './guard'
@@ -13,7 +12,7 @@ import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
 import { CREATE_REQUEST, CREATED, SESSION, STATUS, UPDATE_REQUEST } from './session-docs'
 import { CreateSessionBody, checkedInput, UpdateSessionBody } from './session-input'
-import { type SessionNumbers, SessionView, sessionViews, shownNumber } from './session-view'
+import { type SessionNumbers, SessionView, sessionViews, shownActivity, shownNumber } from './session-view'
 
 export type SessionRoutesParts = SessionNumbers & {
   guard: Guard
@@ -145,7 +144,7 @@ export function sessionRoutes(parts: SessionRoutesParts) {
           success: true as const,
           status: session.state.status,
           phoneNumber: shownNumber(session),
-          lastActivity: session.lastActivity === null ? null : isoTime(session.lastActivity),
+          lastActivity: shownActivity(session),
           qrAvailable: session.state.status === 'qr_generated',
         }
       },

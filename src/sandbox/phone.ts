@@ -242,7 +242,8 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     jid,
     lid,
     scan: async (qr) => linked((await companions.scan(qr)).id),
-    enterPairingCode: async (code) => linked((await companions.enterCode(code)).id),
+    enterPairingCode: async (code) =>
+      linked((await companions.enterCode(code.replace(/[\s-]/g, '').toUpperCase())).id),
     devices: () => [...account.devices.keys()].filter((id) => id !== 0).map(linked),
     unlink: (deviceId) => companions.unlink(deviceId),
 

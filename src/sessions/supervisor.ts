@@ -278,7 +278,8 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       await waitForCode(live, clock, PAIRING_WAIT)
       const connection = live.connection()
       if (!connection) throw fail('QR_NOT_READY')
-      const issued = await connection.pairingCode(phoneNumber)
+      const raw = await connection.pairingCode(phoneNumber)
+      const issued = { ...raw, code: readable(raw.code) }
       if (toldCodes.get(id) !== issued.code) {
         toldCodes.set(id, issued.code)
         const fields = { code: issued.code, expiresAt: isoTime(issued.expiresAt) }
@@ -300,3 +301,6 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   }
   return supervisor
 }
+
+/** In two halves, as phones ask for it: `ABCD-1234`. */
+const readable = (code: string): string => (code.length === 8 ? `${code.slice(0, 4)}-${code.slice(4)}` : code)
