@@ -117,22 +117,26 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
     return outcome === 'taken'
   }
 
-  /** Sends one page, and goes on with the next in a later turn, so that others get theirs during a long replay. */
+  /** Reads and sends to the head; between whole pages others get their turn. */
   function catchUp(): void {
-    if (state !== 'behind') return
     try {
-      if (position < journal.floor()) {
-        end(4410)
-        return
+      while (isBehind()) {
+        if (position < journal.floor()) {
+          end(4410)
+          return
+        }
+        const page = journal.read(position, PAGE)
+        if (page.length === 0) goLive()
+        else sendPage(page)
+        if (page.length === PAGE && isBehind()) {
+          later(0, catchUp)
+          return
+        }
       }
-      const page = journal.read(position, PAGE)
-      if (page.length === 0) goLive()
-      else sendPage(page)
     } catch {
       // The journal is the storage's; its failure is logged there, and the client comes back with its cursor.
       end(1011, cursor())
     }
-    if (isBehind()) later(0, catchUp)
   }
 
   function sendPage(page: readonly Entry[]): void {
