@@ -40,6 +40,13 @@ export type Account = {
   /** As WhatsApp reports it: `android`, `iphone`, `smba`, … */
   platform: string
   devices: Map<number, Device>
+  /** How the account's devices see others in 1:1 chats: by LID (today's accounts) or by phone number. */
+  addressing: 'lid' | 'pn'
+  /** Never reused, so that a removed companion cannot be mistaken for a new one. */
+  nextDeviceId: number
+  nextKeyIndex: number
+  /** The phone's signed list of valid key indexes, with its time stamp in seconds. */
+  keyIndexList: { signed: Buffer; at: number } | null
 }
 
 /** How the server reaches a device that is online. */
@@ -64,6 +71,8 @@ export type PhoneRegistration = {
   phoneNumber: string
   name: string
   platform: string
+  /** Default `lid`. */
+  addressing?: 'lid' | 'pn'
   registrationId: number
   identityKey: Buffer
   signedPreKey: PublicPreKey & { signature: Buffer }
@@ -83,7 +92,8 @@ export interface PhoneUplink {
   nextKeyIndex(): number
   /**
    * Hands the server the signed grant for the companion that shows `ref`: an encoded ADVSignedDeviceIdentityHMAC
-   * and the key index it names. Resolves when the companion has answered with a valid device signature.
+   * and the key index it names. Resolves when the companion has answered with a valid device signature; rejects with
+   * a `LinkRefused` otherwise.
    */
   link(ref: string, grant: { deviceIdentity: Buffer; keyIndex: number }): Promise<Device>
   /** Removes a companion; it hears `device_removed`, contacts hear of it. */

@@ -6,7 +6,12 @@ import { verifyXEdDSA } from '../../src/lib/xeddsa'
 const signed = () => {
   const pair = Curve.generateKeyPair()
   const message = randomBytes(60)
-  return { pair, key: Buffer.from(pair.public), message, signature: Buffer.from(Curve.sign(pair.private, message)) }
+  return {
+    pair,
+    key: Buffer.from(pair.public),
+    message,
+    signature: Buffer.from(Curve.sign(pair.private, message)),
+  }
 }
 
 const flipped = (bytes: Buffer, at: number, mask = 1) => {

@@ -1,0 +1,217 @@
+/**
+ * Trouble on demand. A fault is data: a kind, whom it meets, how often and how long. Immediate kinds act on live
+ * connections the moment they are added; standing kinds wait for the event they disturb. Most kinds do both or one, as
+ * `FAULT_KINDS` says.
+ */
+import type { Clock } from '../lib/clock'
+
+export type FaultKind =
+  | 'drop'
+  | 'refuse'
+  | 'stall'
+  | 'stream_error'
+  | 'logout'
+  | 'replace'
+  | 'ban'
+  | 'outdated'
+  | 'rate_limit'
+  | 'reject_messages'
+  | 'slow_ack'
+  | 'duplicate'
+  | 'corrupt_frame'
+  | 'media_gone'
+  | 'pair_refresh'
+  | 'passkey'
+
+/** What each kind does; `now` acts on live connections, `later` stands until used up, timed out or cleared. */
+export const FAULT_KINDS: Record<FaultKind, { now: boolean; later: boolean; says: string }> = {
+  drop: { now: true, later: false, says: 'cuts the TCP connection without a word' },
+  refuse: {
+    now: false,
+    later: true,
+    says: 'answers the upgrade with `status` (default 503); for one number, the login',
+  },
+  stall: { now: true, later: true, says: 'keeps the connection open and says nothing until it ends' },
+  stream_error: {
+    now: true,
+    later: false,
+    says: 'sends a stream error with `code` (default 503) and closes',
+  },
+  logout: { now: true, later: false, says: 'removes the companion from its account' },
+  replace: { now: true, later: false, says: 'tells the connection that another one took its place' },
+  ban: {
+    now: true,
+    later: true,
+    says: 'fails logins with `code` (default 403); with `for` or `until` a temporary ban, 402',
+  },
+  outdated: { now: false, later: true, says: 'fails clients older than `version` with 405; without it, all' },
+  rate_limit: {
+    now: false,
+    later: true,
+    says: 'answers the upgrade with `status` (default 429), and messages and look-ups of live devices with 429',
+  },
+  reject_messages: {
+    now: false,
+    later: true,
+    says: 'acknowledges messages with the error `code` (default 479)',
+  },
+  slow_ack: { now: false, later: true, says: 'acknowledges messages after `ms`' },
+  duplicate: { now: false, later: true, says: 'delivers messages twice' },
+  corrupt_frame: { now: true, later: false, says: 'sends one frame that does not decrypt' },
+  media_gone: { now: false, later: true, says: 'answers downloads with 410' },
+  pair_refresh: {
+    now: true,
+    later: true,
+    says: 'tells a waiting companion that its pairing secret is retired',
+  },
+  passkey: { now: true, later: true, says: 'asks a waiting companion for a passkey, and links it no more' },
+}
+
+/** A fault as it is asked for. One of `phoneNumber`, `noiseKey` and `all` says whom it meets. */
+export type FaultInput = {
+  kind: FaultKind
+  phoneNumber?: string
+  /** Hex of a client's public Noise key; the only name a connection has before it is paired. */
+  noiseKey?: string
+  all?: boolean
+  /** How many events it disturbs; default: no limit for standing kinds, one for `pair_refresh` and `passkey`. */
+  times?: number
+  /** How long it stands, in milliseconds. */
+  for?: number
+  /** When it ends, in milliseconds since the epoch. */
+  until?: number
+  /** HTTP status of `refuse` and `rate_limit`. */
+  status?: number
+  /** Code of `stream_error`, `ban` and `reject_messages`. */
+  code?: number
+  /** Delay of `slow_ack`. */
+  ms?: number
+  /** Lowest version that `outdated` accepts: `2.3000.1` or its parts. */
+  version?: string | readonly number[]
+}
+
+export type Fault = FaultInput & {
+  id: string
+  /** Milliseconds since the epoch. */
+  at: number
+  until?: number
+  /** Events it has disturbed so far. */
+  hits: number
+}
+
+/** Who is asking: what is known of a connection or a device. An upgrade is known by nothing at all. */
+export type FaultTarget = { phoneNumber?: string | undefined; noiseKey?: string | undefined }
+
+/** The faults of one server. `act` is called once for each added fault that acts at once; it returns how many it met. */
+export class Faults {
+  readonly #standing = new Map<string, Fault>()
+  readonly #ended: ((fault: Fault) => void)[] = []
+  #act: (fault: Fault) => number = () => 0
+  #next = 1
+
+  constructor(
+    readonly clock: Clock,
+    readonly after: (ms: number, task: () => void) => () => void = clock.after,
+  ) {}
+
+  /** Installs what immediate faults do. */
+  onAdd(act: (fault: Fault) => number): void {
+    this.#act = act
+  }
+
+  /** Calls `listener` for each standing fault that ends: cleared, timed out or used up. */
+  onEnd(listener: (fault: Fault) => void): void {
+    this.#ended.push(listener)
+  }
+
+  /** Adds a fault and lets it act. Throws a `TypeError` when it names nobody or no known kind. */
+  add(input: FaultInput): Fault {
+    const kind = FAULT_KINDS[input.kind]
+    if (kind === undefined) throw new TypeError(`Unknown fault "${input.kind}"`)
+    if (!input.all && input.phoneNumber === undefined && input.noiseKey === undefined) {
+      throw new TypeError('A fault needs phoneNumber, noiseKey or all')
+    }
+    const at = this.clock.now()
+    const until = input.until ?? (input.for === undefined ? undefined : at + input.for)
+    const fault: Fault = { ...input, id: `f${this.#next++}`, at, hits: 0 }
+    if (until !== undefined) fault.until = until
+
+    const met = kind.now ? this.#act(fault) : 0
+    if (kind.later && !(isOneShot(fault) && met > 0)) {
+      this.#standing.set(fault.id, fault)
+      if (until !== undefined) this.after(until - at, () => this.#end(fault.id))
+    }
+    return fault
+  }
+
+  /** Standing faults, oldest first. */
+  list(): Fault[] {
+    return [...this.#standing.values()]
+  }
+
+  /** Ends one fault, or all. Returns how many stood. */
+  clear(id?: string): number {
+    const ids = id === undefined ? [...this.#standing.keys()] : [id]
+    return ids.filter((each) => this.#end(each)).length
+  }
+
+  /** The first standing fault of a kind that meets the target, used once. Undefined in the good case, at no cost. */
+  hit(kind: FaultKind, target: FaultTarget): Fault | undefined {
+    if (this.#standing.size === 0) return undefined
+    const fault = this.find(kind, target)
+    if (fault === undefined) return undefined
+    fault.hits++
+    const limit = fault.times ?? (isOneShot(fault) ? 1 : Number.POSITIVE_INFINITY)
+    if (fault.hits >= limit) this.#end(fault.id)
+    return fault
+  }
+
+  /** Like `hit`, without using it. */
+  find(kind: FaultKind, target: FaultTarget): Fault | undefined {
+    const now = this.clock.now()
+    for (const fault of this.#standing.values()) {
+      if (fault.kind !== kind || !meets(fault, target)) continue
+      if (fault.until === undefined || fault.until > now) return fault
+    }
+    return undefined
+  }
+
+  #end(id: string): boolean {
+    const fault = this.#standing.get(id)
+    if (fault === undefined) return false
+    this.#standing.delete(id)
+    for (const listener of this.#ended) listener(fault)
+    return true
+  }
+}
+
+/** Kinds that are over once they have met somebody, unless told otherwise. */
+const isOneShot = (fault: FaultInput): boolean =>
+  (fault.kind === 'pair_refresh' || fault.kind === 'passkey') &&
+  fault.times === undefined &&
+  fault.for === undefined &&
+  fault.until === undefined
+
+/** Whether a fault meets a target. */
+export function meets(fault: FaultInput, target: FaultTarget): boolean {
+  if (fault.all) return true
+  if (fault.noiseKey !== undefined && fault.noiseKey === target.noiseKey) return true
+  return fault.phoneNumber !== undefined && fault.phoneNumber === target.phoneNumber
+}
+
+/** Whether `version` is older than a fault of kind `outdated` accepts. */
+export function isOutdated(fault: Fault, version: readonly number[]): boolean {
+  if (fault.version === undefined) return true
+  const lowest =
+    typeof fault.version === 'string' ? fault.version.split(/[.,]/).map(Number) : [...fault.version]
+  return compareVersions(version, lowest) < 0
+}
+
+/** Negative when `a` is the older one. */
+export function compareVersions(a: readonly number[], b: readonly number[]): number {
+  for (let part = 0; part < Math.max(a.length, b.length); part++) {
+    const difference = (a[part] ?? 0) - (b[part] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
