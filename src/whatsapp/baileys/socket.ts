@@ -28,6 +28,7 @@ import { showVersion } from './upstream/client-version'
 import { holdWritesFor } from './upstream/commit-before-wire'
 import { guardFrames } from './upstream/frames'
 import { forgetAbandonedPairing, isPaired } from './upstream/pairing'
+import { keepPrivacyTokens } from './upstream/privacy-tokens'
 import { closePromptly } from './upstream/prompt-close'
 import { rawSocketOf, type SocketEvents } from './upstream/raw-socket'
 import { hearRefusedUpgrade } from './upstream/refused-upgrade'
@@ -106,6 +107,7 @@ export function openSocket(parts: SocketParts): Connection {
   const raw = rawSocketOf(ws)
 
   // ——— repairs of this socket; all in the tick in which it was made, so nothing has passed by ———
+  keepPrivacyTokens(sock.authState.keys)
   holdWritesFor(raw, auth.commits)
   closePromptly(ws, raw, clock)
   guardFrames(ws, {
