@@ -27,18 +27,27 @@ function checkHeaders(headers: Headers): void {
 
 async function readBounded(request: Request): Promise<Uint8Array> {
   if (!request.body) return new Uint8Array()
-  const reader = request.body.getReader()
-  const late = new AbortController()
-  const deadline = systemClock.sleep(BODY_DEADLINE, late.signal).then(
-    () => 'late' as const,
-    () => 'late' as const,
-  )
+  const late = Promise.withResolvers<never>()
+  const cancel = systemClock.after(BODY_DEADLINE, () => late.reject(fail('REQUEST_TIMEOUT')))
+  const length = Number(request.headers.get('content-length') ?? Number.NaN)
+  try {
+    if (length > MAX_BODY) throw tooLarge()
+    // The length is enforced by the HTTP parser; only a body without one has to be watched as it comes.
+    return length >= 0
+      ? new Uint8Array(await Promise.race([request.arrayBuffer(), late.promise]))
+      : await readStream(request.body, late.promise)
+  } finally {
+    cancel()
+  }
+}
+
+async function readStream(body: ReadableStream<Uint8Array>, late: Promise<never>): Promise<Uint8Array> {
+  const reader = body.getReader()
   const chunks: Uint8Array[] = []
   let size = 0
   try {
     for (;;) {
-      const next = await Promise.race([reader.read(), deadline])
-      if (next === 'late') throw fail('REQUEST_TIMEOUT')
+      const next = await Promise.race([reader.read(), late])
       if (next.done) break
       size += next.value.byteLength
       if (size > MAX_BODY) throw tooLarge()
@@ -48,10 +57,8 @@ async function readBounded(request: Request): Promise<Uint8Array> {
     // Whatever is still coming is of no use; a failed cancel changes nothing about the answer.
     reader.cancel().catch(() => undefined)
     throw error
-  } finally {
-    late.abort()
   }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
+  return Buffer.concat(chunks)
 }
 
 export const tooLarge = (): AppError => fail('PAYLOAD_TOO_LARGE', { maxBytes: MAX_BODY })

@@ -5,7 +5,7 @@
 import type { Fact } from '../domain/changes'
 import type { NewEvent } from '../domain/events'
 import type { MessageId } from '../domain/ids'
-import type { Messages } from '../domain/message'
+import type { Messages, StoredMessage } from '../domain/message'
 import type { Session } from '../domain/session'
 import type { Report } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
@@ -28,6 +28,8 @@ export type IntakeParts = {
   tell: (event: NewEvent) => void
   /** Acts on a report about the session's life; may reject with the storage's failure. */
   onLife: (generation: number, report: LifeReport) => Promise<void>
+  /** One of our own latest messages, known without asking the disk. */
+  recent: (id: string) => StoredMessage | null
   /** WhatsApp has acknowledged these own messages, by whatever way it came. */
   onAcknowledged: (ids: readonly MessageId[]) => void
   /** What came could not be stored, and is out of memory now. */
@@ -68,7 +70,10 @@ export function createIntake(parts: IntakeParts): Intake {
     }
     try {
       const session = parts.session()
-      return factsOf(report, { session, stored: (id) => parts.messages.get(session.id, id) })
+      return factsOf(report, {
+        session,
+        stored: (id) => parts.recent(id) ?? parts.messages.get(session.id, id),
+      })
     } catch (error) {
       // Its stanza stays in the inbox; the session goes on with what it understands.
       log.error('A report could not be read', { kind: report.kind, error: String(error) })

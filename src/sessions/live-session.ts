@@ -128,6 +128,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     commit: (facts) => commit(facts),
     tell: (event) => journal.tell(event),
     onLife: (generation, report) => live(generation, report),
+    recent: (id) => sending.recent(id),
     onAcknowledged: (ids) => sending.confirmed(ids, clock.now()),
     onFailure: (error) => storageFailed(error),
   })

@@ -25,6 +25,8 @@ import type { SendInput } from './supervisor'
 const RESEND_AFTER = 30_000
 /** A message that could not be sent for this long (ms) is not news any more and fails. */
 const QUEUE_DEADLINE = 86_400_000
+/** Messages of which is remembered that they were sent; receipts come right behind them. */
+const REMEMBERED = 16
 /** Failures of our own side (not WhatsApp's, not the network's) after which a message is given up. */
 const OWN_FAILURES = 3
 
@@ -52,6 +54,8 @@ export interface Sending {
   pause(): void
   /** WhatsApp has told of these messages by another way than the answer to our sending. */
   confirmed(ids: readonly MessageId[], at: number): void
+  /** One of the latest that were sent, as it is on disk, without its encoded form. */
+  recent(id: string): StoredMessage | null
   /** What is to be told of the messages that wait, when the session is removed. */
   unsent(): Fact[]
   /** The session is removed: whoever waits is told. */
@@ -69,6 +73,7 @@ export function createSending(parts: SendingParts): Sending {
   /** Messages on the wire; the call lets go of one that is known to have arrived. */
   const onWire = new Map<MessageId, () => void>()
   const ownFailures = new Map<MessageId, number>()
+  const recent = new Map<string, StoredMessage>()
   let cancelResend: (() => void) | null = null
 
   const settle = (id: MessageId, outcome: Message | Error) => {
@@ -113,6 +118,12 @@ export function createSending(parts: SendingParts): Sending {
     return { ...message, status, error, ackedAt: status === 'sent' ? at : null }
   }
 
+  const remember = (message: Message, chatParty: Party) => {
+    recent.set(message.id, { ...message, raw: null, chatParty })
+    const [oldest] = recent.keys()
+    if (recent.size > REMEMBERED && oldest !== undefined) recent.delete(oldest)
+  }
+
   const resendLater = () => {
     cancelResend ??= clock.after(RESEND_AFTER, () => {
       cancelResend = null
@@ -129,6 +140,7 @@ export function createSending(parts: SendingParts): Sending {
     const { id } = item.message
     try {
       const message = await commitStatus(item, status, error)
+      if (status === 'sent') remember(message, item.party)
       settle(id, error ? rejection(id, error) : message)
       ownFailures.delete(id)
     } catch (failure) {
@@ -300,6 +312,7 @@ export function createSending(parts: SendingParts): Sending {
         if (waiter) settle(id, { ...waiter.message, status: 'sent', ackedAt: at })
       }
     },
+    recent: (id) => recent.get(id) ?? null,
     end() {
       cancelResend?.()
       cancelResend = null

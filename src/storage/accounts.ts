@@ -7,6 +7,9 @@ import type { Accounts, ApiKey, Scope, User } from '../domain/principal'
 import type { GroupCommit, Tx } from './group-commit'
 import { apiKeys, idempotency, revokedTokens, users } from './schema'
 
+/** Answers kept in memory at the same time. */
+const REMEMBERED = 10_000
+
 /** Names are compared without regard to case. */
 const keyOf = (text: string): string => text.trim().toLowerCase()
 
@@ -70,24 +73,42 @@ export function createAccounts(parts: {
   const revoked = parts.database.prepare<{ one: number }, [string]>(
     'SELECT 1 AS one FROM revoked_tokens WHERE jti = ?',
   )
+  /** What every request asks; forgotten as a whole with each write. */
+  const remembered = new Map<string, unknown>()
+  function remember<T>(name: string, read: () => T | null): T | null {
+    const known = remembered.get(name)
+    // Each name is only ever used with one type of answer.
+    if (known !== undefined) return known as T
+    const found = read()
+    if (remembered.size >= REMEMBERED) remembered.clear()
+    if (found !== null) remembered.set(name, found)
+    return found
+  }
+  const write = <T>(work: (tx: Tx) => T): Promise<T> =>
+    writer.run((tx) => {
+      tx.afterCommit(() => remembered.clear())
+      return work(tx)
+    })
   const countUsers = () => count.get()?.n ?? 0
 
   return {
     countUsers,
-    owner() {
-      const row = first.get()
-      return row ? userOf(row) : null
-    },
-    userById(id) {
-      const row = byId.get({ id })
-      return row ? userOf(row) : null
-    },
+    owner: () =>
+      remember('owner', () => {
+        const row = first.get()
+        return row ? userOf(row) : null
+      }),
+    userById: (id) =>
+      remember(`user ${id}`, () => {
+        const row = byId.get({ id })
+        return row ? userOf(row) : null
+      }),
     userByLogin(login) {
       const row = byLogin.get({ login: keyOf(login) })
       return row ? userOf(row) : null
     },
     addUser: (user, key, { onlyFirst }) =>
-      writer.run(() => {
+      write(() => {
         if (onlyFirst && countUsers() > 0) return 'closed'
         const usernameKey = keyOf(user.username)
         const emailKey = keyOf(user.email)
@@ -99,10 +120,11 @@ export function createAccounts(parts: {
         db.insert(apiKeys).values(keyRow(key)).run()
         return 'added'
       }),
-    keyByHash(hash) {
-      const row = byHash.get({ hash })
-      return row ? apiKeyOf(row) : null
-    },
+    keyByHash: (hash) =>
+      remember(`key ${hash}`, () => {
+        const row = byHash.get({ hash })
+        return row ? apiKeyOf(row) : null
+      }),
     keysOf: (tenantId) =>
       db
         .select()
@@ -112,7 +134,7 @@ export function createAccounts(parts: {
         .all()
         .map(apiKeyOf),
     async saveKey(key) {
-      await writer.run(() => {
+      await write(() => {
         db.insert(apiKeys)
           .values(keyRow(key))
           .onConflictDoUpdate({ target: apiKeys.id, set: keyRow(key) })
@@ -120,7 +142,7 @@ export function createAccounts(parts: {
       })
     },
     async replaceDefaultKey(key) {
-      await writer.run(() => {
+      await write(() => {
         db.delete(apiKeys)
           .where(and(eq(apiKeys.tenant, key.tenantId), eq(apiKeys.isDefault, true)))
           .run()
@@ -130,7 +152,7 @@ export function createAccounts(parts: {
       })
     },
     removeKey: (tenantId, id) =>
-      writer.run(
+      write(
         () =>
           db
             .delete(apiKeys)
@@ -139,13 +161,13 @@ export function createAccounts(parts: {
             .all().length > 0,
       ),
     async revokeToken(jti, expiresAt) {
-      await writer.run(() => {
+      await write(() => {
         db.insert(revokedTokens).values({ jti, expiresAt }).onConflictDoNothing().run()
       })
     },
     isRevoked: (jti) => revoked.get(jti) !== null,
     async removeUser(id) {
-      await writer.run((tx) => {
+      await write((tx) => {
         db.delete(apiKeys).where(eq(apiKeys.tenant, id)).run()
         db.delete(idempotency).where(eq(idempotency.tenant, id)).run()
         db.delete(users).where(eq(users.id, id)).run()

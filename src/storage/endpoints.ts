@@ -32,6 +32,8 @@ export interface SettingsEndpoints {
 
 export interface Endpoints extends SettingsEndpoints {
   all(): Iterable<StoredEndpoint>
+  /** No endpoint is left, of anybody. */
+  none(): boolean
   byId(id: string): StoredEndpoint | null
   byNumber(number: number): StoredEndpoint | null
   save(tx: Tx, endpoint: Endpoint): void
@@ -194,6 +196,7 @@ export function createEndpoints(parts: {
 
   return {
     all: () => stored.values(),
+    none: () => stored.size === 0,
     byId,
     byNumber: (number) => stored.get(number) ?? null,
     save,

@@ -198,6 +198,7 @@ export function createWebhooks(parts: {
     },
     due(now, limit, busy) {
       const found: DueDelivery[] = []
+      if (endpoints.none()) return found
       for (const lane of dueLanes.all(now, limit + busy.size)) {
         if (found.length >= limit) break
         const one = endpoints.byNumber(lane.endpoint)
@@ -211,7 +212,7 @@ export function createWebhooks(parts: {
       }
       return found
     },
-    nextDueAt: () => nextDue.get(PARKED)?.at ?? null,
+    nextDueAt: () => (endpoints.none() ? null : (nextDue.get(PARKED)?.at ?? null)),
     async record(delivery, outcome, nextAttemptAt) {
       const state = outcome.ok ? 'done' : nextAttemptAt === null ? 'dead' : 'open'
       await writer.run((tx) => {
