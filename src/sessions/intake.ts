@@ -10,7 +10,7 @@ import type { Session } from '../domain/session'
 import type { Report } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
-import { factsOf, type LifeReport, momentaryEvent } from './recorder'
+import { type DataReport, factsOf, type LifeReport, momentaryEvent } from './recorder'
 
 /** Facts of one commit. */
 const BATCH = 500
@@ -62,6 +62,17 @@ export function createIntake(parts: IntakeParts): Intake {
     return lastActivity === null ? stored : Math.max(lastActivity, stored ?? 0)
   }
 
+  /** The phone's own receipt repeats what the server's acknowledgement of our sending has said. */
+  const withoutEchoes = (report: DataReport): DataReport =>
+    report.kind === 'statuses'
+      ? {
+          ...report,
+          statuses: report.statuses.filter(
+            ({ status, messageId }) => status !== 'sent' || !parts.recent(messageId),
+          ),
+        }
+      : report
+
   const factsOfOne = (report: Report): Fact[] => {
     if (isLife(report) || report.kind === 'alive') return []
     if (report.kind === 'presence') {
@@ -70,7 +81,7 @@ export function createIntake(parts: IntakeParts): Intake {
     }
     try {
       const session = parts.session()
-      return factsOf(report, {
+      return factsOf(withoutEchoes(report), {
         session,
         stored: (id) => parts.recent(id) ?? parts.messages.get(session.id, id),
       })

@@ -123,8 +123,6 @@ function statusFact(report: StatusReport, message: StoredMessage | null, session
 /** A receipt can overtake the server's acknowledgement: what has been delivered has been sent, and that is told first. */
 function statusFacts(report: StatusReport, { session, stored }: RecordContext): Fact[] {
   const message = stored(report.messageId)
-  // The phone's own receipt repeats what the server's acknowledgement has said.
-  if (message?.status === 'sent' && report.status === 'sent') return []
   const overtakes =
     (message?.status === 'queued' || message?.status === 'failed') &&
     (report.status === 'delivered' || report.status === 'read' || report.status === 'played')
