@@ -31,7 +31,7 @@ export type Place = {
 export interface Admission {
   /** Fresh places that are free. */
   free(): number
-  /** Whether endpoints are kept out because of others, so that any end of an attempt may let any of them in. */
+  /** Whether endpoints are kept out because of others, so that any place given back may let any of them in. */
   tight(): boolean
   /** `isRetry`: a delivery that has failed before speaks against an endpoint of which nothing else is known. */
   admits(endpointId: string, isRetry: boolean): boolean
@@ -55,7 +55,7 @@ export function createAdmission(limits: AdmissionLimits): Admission {
 
   return {
     free: () => Math.max(0, Math.min(limits.fresh - fresh, limits.total - total)),
-    tight: () => total >= limits.total || isCrowded(),
+    tight: () => total >= limits.total || fresh >= limits.fresh || isCrowded(),
     admits(endpointId, isRetry) {
       if (total >= limits.total || fresh >= limits.fresh) return false
       const standing = standings.get(endpointId)

@@ -24,6 +24,8 @@ const RECHECK_WHILE_BUSY = 1_000
 const LONGEST_SLEEP = 60_000
 /** How long `stop` lets attempts finish (ms). Those cut off are due again at the next start. */
 const STOP_GRACE = 3_000
+/** A parked delivery is read again after this long (ms): its endpoint may have been changed or removed. */
+const PARKED_FRESH = 1_000
 const STORAGE_RETRY = { first: 200, cap: 30_000 }
 
 export type DispatcherDeps = {
@@ -35,6 +37,8 @@ export type DispatcherDeps = {
   log: Log
   limits?: Partial<AdmissionLimits>
 }
+
+type Parked = { delivery: DueDelivery; since: number }
 
 export interface Dispatcher extends Part {
   /** Something may have become due. */
@@ -49,9 +53,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const stopping = new AbortController()
   const cutting = new AbortController()
   const running = new Set<Promise<void>>()
-  /** Lanes that must not be claimed now: in flight, or parked because their endpoint has all it may have. */
+  /** Lanes that must not be claimed now: in flight, or parked. */
   const busy = new Set<string>()
-  const parked = new Map<string, Set<string>>()
+  /** By endpoint: claimed deliveries that wait because their endpoint has all it may have. */
+  const parked = new Map<string, Parked[]>()
+  /** The last claim ended for want of places, so there may be more. */
+  let cutShort = false
   let started = false
   let scheduled = false
   let failures = 0
@@ -86,7 +93,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   function claim(): void {
     for (;;) {
       const free = admission.free()
-      if (free === 0) return
+      cutShort = free === 0
+      if (cutShort) return
       const deliveries = webhooks.due(clock.now(), free, busy)
       if (deliveries.length === 0) return
       for (const delivery of deliveries) {
@@ -110,14 +118,25 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   function park(delivery: DueDelivery): void {
     const { id } = delivery.endpoint
-    const lanes = parked.get(id) ?? new Set()
-    lanes.add(laneOf(delivery))
-    parked.set(id, lanes)
+    const queue = parked.get(id) ?? []
+    parked.set(id, queue)
+    queue.push({ delivery, since: clock.monotonic() })
   }
 
+  /** Lets parked deliveries of an endpoint go, as many as it may have now. */
   function unpark(endpointId: string): void {
-    for (const lane of parked.get(endpointId) ?? []) busy.delete(lane)
-    parked.delete(endpointId)
+    const queue = parked.get(endpointId)
+    while (queue?.[0] && admission.admits(endpointId, queue[0].delivery.attempt > 1)) {
+      const { delivery, since } = queue[0]
+      queue.shift()
+      if (clock.monotonic() - since <= PARKED_FRESH) {
+        launch(delivery)
+        continue
+      }
+      busy.delete(laneOf(delivery))
+      wake()
+    }
+    if (queue?.length === 0) parked.delete(endpointId)
   }
 
   function launch(delivery: DueDelivery): void {
@@ -128,21 +147,23 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   async function attempt(delivery: DueDelivery): Promise<void> {
     const { endpoint } = delivery
     const place = admission.enter(endpoint.id)
-    const disarm = clock.after(SLOW_AFTER, () => {
-      place.slow()
-      wake()
-    })
+    const disarm = clock.after(SLOW_AFTER, () => giveBack(endpoint.id, place.slow))
     const { outcome } = await sender.post(postTo(endpoint, delivery), cutting.signal)
     disarm()
-    const wasTight = admission.tight()
-    place.leave(outcome.ok)
-    if (wasTight) for (const id of [...parked.keys()]) unpark(id)
-    else unpark(endpoint.id)
-    wake()
+    giveBack(endpoint.id, () => place.leave(outcome.ok))
     if (cutting.signal.aborted) return
     await settle(delivery, outcome)
     busy.delete(laneOf(delivery))
     wake()
+  }
+
+  /** Gives a place back, and lets in whom that concerns. */
+  function giveBack(endpointId: string, change: () => void): void {
+    const wasTight = admission.tight()
+    change()
+    if (stopping.signal.aborted) return
+    for (const id of wasTight ? [...parked.keys()] : [endpointId]) unpark(id)
+    if (cutShort) wake()
   }
 
   /** Notes the outcome; the lane stays busy until it is on disk, else the same bytes would be posted again. */

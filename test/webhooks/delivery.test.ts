@@ -278,4 +278,64 @@ describe('endpoints do not delay each other', () => {
     expect(most).toBeGreaterThan(1)
     expect(most).toBeLessThanOrEqual(8)
   })
+
+  test('many sessions behind one endpoint are read once each, not again for every place that gets free', async () => {
+    const rig = rigOf()
+    const receiver = receive()
+    const sessions = upTo(100)
+    await rig.sessions(...sessions.map((n) => n + 1))
+    await rig.endpoint('one', receiver.url, { sessionId: null })
+    for (const session of sessions) await rig.happen(sessionOf(session + 1), upTo(5))
+    let claimed = 0
+    await rig.deliver({
+      between: ({ due }) => ({
+        due(...asked) {
+          const found = due(...asked)
+          claimed += found.length
+          return found
+        },
+      }),
+    })
+    await rig.drained()
+    expect(receiver.posts).toHaveLength(500)
+    // Once each, and again only those that waited for long.
+    expect(claimed).toBeLessThan(1_000)
+  })
+})
+
+describe('a storage that does not accept writes for a while', () => {
+  test('delays deliveries, and none is posted again because its outcome could not be stored', async () => {
+    const rig = rigOf()
+    const receiver = receive()
+    await rig.sessions(1)
+    await rig.endpoint('one', receiver.url)
+    const refusals = { fanOut: 2, due: 2, record: 2 }
+    const refuses = (what: keyof typeof refusals): void => {
+      if (refusals[what] > 0) {
+        refusals[what] -= 1
+        throw new Error('disk full')
+      }
+    }
+    await rig.deliver({
+      between: ({ fanOut, due, record }) => ({
+        async fanOut(to) {
+          refuses('fanOut')
+          return fanOut(to)
+        },
+        due(...asked) {
+          refuses('due')
+          return due(...asked)
+        },
+        async record(...noted) {
+          refuses('record')
+          return record(...noted)
+        },
+      }),
+    })
+    await rig.happen(sessionOf(1), [1, 2, 3])
+    await receiver.waitFor((posts) => posts.length === 3)
+    await rig.drained()
+    expect(numbersOf(receiver.posts)).toEqual([1, 2, 3])
+    expect(refusals).toEqual({ fanOut: 0, due: 0, record: 0 })
+  })
 })

@@ -1,7 +1,7 @@
 /** Webhook delivery over a real storage, with sessions and endpoints made by a few words. */
 import type { EventName } from '../../src/domain/events'
 import { asSessionId, type SessionId } from '../../src/domain/ids'
-import type { Endpoint } from '../../src/domain/webhook'
+import type { Endpoint, Webhooks } from '../../src/domain/webhook'
 import { type Clock, systemClock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
 import type { Storage } from '../../src/storage/open'
@@ -15,7 +15,12 @@ export const sessionOf = (n: number): SessionId => asSessionId(n.toString(16).pa
 export interface WebhookRig {
   readonly storage: Storage
   /** Starts delivering, with a fixed spread of the retries; the previous delivery, if any, must have been stopped. */
-  deliver(options?: { timeoutMs?: number; random?: () => number }): Promise<WebhookDelivery>
+  deliver(options?: {
+    timeoutMs?: number
+    random?: () => number
+    /** Puts something between the delivery and the queue. */
+    between?: (webhooks: Webhooks) => Partial<Webhooks>
+  }): Promise<WebhookDelivery>
   sessions(...numbers: number[]): Promise<void>
   endpoint(id: string, url: string, also?: Partial<Endpoint>): Promise<Endpoint>
   /** Commits one `message.received` per number, in this order and in one commit. */
@@ -35,9 +40,9 @@ export function makeWebhookRig(clock: Clock = systemClock): WebhookRig {
     get storage() {
       return storage
     },
-    async deliver({ timeoutMs = 10_000, random = () => 0.5 } = {}) {
+    async deliver({ timeoutMs = 10_000, random = () => 0.5, between } = {}) {
       delivery = createWebhookDelivery({
-        webhooks: storage.webhooks,
+        webhooks: { ...storage.webhooks, ...between?.(storage.webhooks) },
         journal: storage.journal,
         ledger: storage.ledger,
         sender: createSender({
