@@ -1,8 +1,9 @@
 /** A session as the API shows it: always whole, in the manual's names. */
 import { type Static, Type } from '@sinclair/typebox'
-import { CLOSE_REASONS, closeRow } from '../domain/close-reasons'
+import { CLOSE_REASONS } from '../domain/close-reasons'
 import type { SessionId } from '../domain/ids'
 import { type MessageCounts, SESSION_STATUSES, type Session, SessionSettingsSchema } from '../domain/session'
+import { actionFor } from '../domain/session-life'
 import { isoTime } from '../lib/clock'
 import { nullable, oneOf, time } from './docs'
 
@@ -110,7 +111,10 @@ export function sessionView(session: Session, counts: MessageCounts, queued: num
       code: lastDisconnect.code,
       reason: lastDisconnect.reason,
       detail: lastDisconnect.detail,
-      action: closeRow(lastDisconnect.reason).action,
+      action: actionFor(
+        lastDisconnect.reason,
+        state.status === 'disconnected' ? state.retryAt : lastDisconnect.at,
+      ),
       at: isoTime(lastDisconnect.at),
     },
     messageStats: { sent: counts.sent, received: counts.received, failed: counts.failed },

@@ -1,9 +1,11 @@
 /** The session routes: create, list, look, change, delete. */
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
+import { AppError, fail } from '../domain/errors'
 import { PLAN_SESSIONS } from '../domain/principal'
 import { SESSION_STATUSES, type Session, type Sessions } from '../domain/session'
 import type { Webhooks } from '../domain/webhook'
+import type { Clock } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
 import type { Caller, Guard, SessionGate } from './guard'
@@ -21,6 +23,7 @@ export type SessionRoutesParts = SessionNumbers & {
   sessions: Sessions
   webhooks: Pick<Webhooks, 'endpoints'>
   idempotent: Idempotent
+  clock: Clock
 }
 
 const tags = ['Sessions']
@@ -31,7 +34,7 @@ export const SessionParams = Type.Object({ id: Type.String({ description: 'Sessi
 
 /** Makes the routes under `/api/sessions`. */
 export function sessionRoutes(parts: SessionRoutesParts) {
-  const { guard, gate, supervisor, sessions, idempotent } = parts
+  const { guard, gate, supervisor, sessions, idempotent, clock } = parts
   const view = (session: Session): SessionView => {
     const [shown] = sessionViews([session], parts)
     if (!shown) throw new Error('A session has no view')
@@ -48,7 +51,12 @@ export function sessionRoutes(parts: SessionRoutesParts) {
 
   const create = async ({ principal }: Caller, body: typeof CreateSessionBody.static) => {
     const maxSessions = PLAN_SESSIONS[principal.plan]
-    const session = await supervisor.create(principal.tenantId, checkedInput(body), maxSessions)
+    const session = await supervisor
+      .create(principal.tenantId, checkedInput(body), maxSessions)
+      .catch((error: unknown) => {
+        if (!(error instanceof AppError) || error.code !== 'SESSION_LIMIT_REACHED') throw error
+        throw fail('SESSION_LIMIT_REACHED', { ...error.details, plan: principal.plan })
+      })
     return {
       success: true as const,
       message: 'Session created successfully',
@@ -145,7 +153,7 @@ export function sessionRoutes(parts: SessionRoutesParts) {
           status: session.state.status,
           phoneNumber: shownNumber(session),
           lastActivity: shownActivity(session),
-          qrAvailable: session.state.status === 'qr_generated',
+          qrAvailable: session.state.status === 'qr_generated' && session.state.expiresAt > clock.now(),
         }
       },
       {

@@ -68,7 +68,8 @@ describe('create and change', () => {
       'GET',
       `/api/webhook/config/${id}`,
     )
-    expect(config).toMatchObject({ url: 'http://127.0.0.1:9009/hook', secret: expect.stringContaining('…') })
+    expect(config.url).toBe('http://127.0.0.1:9009/hook')
+    expect(config.secret).toContain('…')
     expect(config.secret).not.toBe(created.webhookSecret)
   })
 
