@@ -5,6 +5,7 @@ import type { Config } from '../config'
 import { systemClock } from '../lib/clock'
 import { createLog } from '../lib/log'
 import { startStandaloneSandbox } from '../sandbox/standalone'
+import { quietLibsignal } from '../whatsapp/baileys/upstream/quiet-libsignal'
 import { stopOnSignals } from './process-events'
 import { logFormat } from './serve'
 
@@ -12,6 +13,8 @@ import { logFormat } from './serve'
 export async function runSandbox(config: Config, caFile: string | null): Promise<number> {
   const write = (line: string) => process.stdout.write(`${line}\n`)
   const log = createLog({ level: config.logLevel, format: logFormat(config), write, now: systemClock.now })
+  // The phones' Signal library prints private keys when sessions close.
+  quietLibsignal()
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const running = await startStandaloneSandbox({
     host: config.host,
