@@ -1,0 +1,186 @@
+/** The document: complete, valid in itself, and made of the schemas that validate. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { Value } from '@sinclair/typebox/value'
+import { ERROR_CODES } from '../../src/domain/errors'
+import { EVENT_NAMES } from '../../src/domain/events'
+import { PUBLIC_ROUTES } from '../../src/http/guard'
+import { SessionView } from '../../src/http/session-view'
+import { startApp, type TestApp } from '../harness/app'
+
+type Operation = {
+  operationId: string
+  summary: string
+  tags: string[]
+  security: object[]
+  parameters: { name: string; in: string }[]
+  requestBody?: { content: Record<string, { schema: object }> }
+  responses: Record<
+    string,
+    { content?: Record<string, { schema?: object; example?: unknown; examples?: object }> }
+  >
+}
+type Document = {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  webhooks: Record<string, unknown>
+  components: { schemas: Record<string, object>; securitySchemes: object }
+}
+
+let server: TestApp
+let document: Document
+let operations: { route: string; path: string; operation: Operation }[]
+beforeAll(async () => {
+  server = await startApp()
+  document = await server.ok<Document>('GET', '/docs/openapi.json', { key: null })
+  operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      route: `${method.toUpperCase()} ${path}`,
+      path,
+      operation,
+    })),
+  )
+})
+afterAll(() => server.stop())
+
+test('is OpenAPI 3.1 and every reference leads somewhere', () => {
+  expect(document.openapi).toStartWith('3.1')
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)]
+  expect(references.length).toBeGreaterThan(50)
+  for (const [, name = ''] of references) expect(Object.keys(document.components.schemas)).toContain(name)
+})
+
+test('every route of the contract that exists so far is there', () => {
+  const routes = operations.map(({ route }) => route)
+  for (const route of CONTRACT) expect(routes).toContain(route)
+})
+
+test('every route has words, a name of its own, its path parameters, answers and errors', () => {
+  const names = new Set(operations.map(({ operation }) => operation.operationId))
+  expect(names.size).toBe(operations.length)
+  for (const { route, path, operation } of operations) {
+    expect({ route, words: operation.summary.length > 3 && operation.tags.length > 0 }).toEqual({
+      route,
+      words: true,
+    })
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    const named = operation.parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)
+    expect({ route, named }).toEqual({ route, named: inPath as string[] })
+    const statuses = Object.keys(operation.responses)
+    expect({ route, success: statuses.some((status) => /^(101|2)/.test(status)) }).toEqual({
+      route,
+      success: true,
+    })
+    if (/^(POST|PUT) /.test(route) && !ACTIONS.test(route)) {
+      expect({ route, body: operation.requestBody !== undefined }).toEqual({ route, body: true })
+    }
+  }
+})
+
+test('says which routes are public', () => {
+  const open = operations.filter(({ operation }) => operation.security.length === 0).map(({ route }) => route)
+  expect(open.sort()).toEqual([...PUBLIC_ROUTES].sort())
+})
+
+test('every error code that a route names is one of the catalogue, with its status', () => {
+  const seen = new Set<string>()
+  for (const { operation } of operations) {
+    for (const [status, answer] of Object.entries(operation.responses)) {
+      for (const [code, { value }] of Object.entries(
+        (answer.content?.['application/json']?.examples ?? {}) as Record<
+          string,
+          { value: { status: number } }
+        >,
+      )) {
+        seen.add(code)
+        expect(ERROR_CODES as string[]).toContain(code)
+        expect(String(value.status)).toBe(status)
+      }
+    }
+  }
+  expect(seen.size).toBeGreaterThan(25)
+})
+
+test('every event is described as a webhook', () => {
+  expect(Object.keys(document.webhooks).sort()).toEqual([...EVENT_NAMES].sort())
+})
+
+test('the schema of a session is the one that validates', async () => {
+  const id = await server.session('Described')
+  const { session } = await server.ok<{ session: object }>('GET', `/api/sessions/${id}`)
+  expect(Value.Check(SessionView, session)).toBe(true)
+  expect(document.components.schemas.Session).toEqual(JSON.parse(JSON.stringify(SessionView)))
+})
+
+test('the examples of the answers fit their schemas', () => {
+  const { example } =
+    document.paths['/api/sessions/{id}']?.get?.responses['200']?.content?.['application/json'] ?? {}
+  expect(Value.Check(SessionView, (example as { session: unknown }).session)).toBe(true)
+})
+
+test('the page has no outside resource', async () => {
+  const { body, headers } = await server.call<string>('GET', '/docs', { key: null })
+  expect(body).not.toMatch(/https?:\/\/|src=/)
+  expect(headers.get('content-security-policy')).toContain("default-src 'none'")
+})
+
+/** POSTs that need no body. */
+const ACTIONS = /\/(start|stop|restart|clear-auth|logout|ticket|regenerate-api-key)$/
+
+const CONTRACT = [
+  'POST /api/auth/register',
+  'POST /api/auth/login',
+  'POST /api/auth/logout',
+  'POST /api/auth/refresh',
+  'GET /api/auth/profile',
+  'POST /api/auth/regenerate-api-key',
+  'POST /api/auth/ticket',
+  'GET /api/auth/api-keys',
+  'POST /api/auth/api-keys',
+  'DELETE /api/auth/api-keys/{id}',
+  'POST /api/sessions',
+  'GET /api/sessions',
+  'GET /api/sessions/{id}',
+  'DELETE /api/sessions/{id}',
+  'GET /api/sessions/{id}/status',
+  'GET /api/sessions/{id}/qr',
+  'PUT /api/sessions/{id}/settings',
+  'POST /api/sessions/{id}/start',
+  'POST /api/sessions/{id}/stop',
+  'POST /api/sessions/{id}/restart',
+  'POST /api/sessions/{id}/clear-auth',
+  'POST /api/sessions/{id}/logout',
+  'POST /api/sessions/{id}/pairing-code',
+  'GET /api/sessions/{id}/performance',
+  'GET /api/sessions/{id}/events',
+  'GET /api/sessions/{id}/ws',
+  'POST /api/messages/send/text',
+  'GET /api/messages/history/{sessionId}',
+  'GET /api/messages/stats/{sessionId}',
+  'GET /api/messages/{sessionId}/{messageId}',
+  'GET /api/events',
+  'GET /api/events/ws',
+  'PUT /api/webhook/config/{sessionId}',
+  'GET /api/webhook/config/{sessionId}',
+  'DELETE /api/webhook/config/{sessionId}',
+  'GET /api/webhook/event-types',
+  'GET /api/status/health',
+  'GET /api/status/info',
+  'GET /api/status',
+  'GET /api/status/stats',
+  'GET /healthz',
+  'GET /readyz',
+  'GET /docs/openapi.json',
+  'POST /sandbox/phones',
+  'GET /sandbox/phones',
+  'POST /sandbox/phones/{number}/scan',
+  'POST /sandbox/phones/{number}/pairing-code',
+  'POST /sandbox/phones/{number}/messages',
+  'GET /sandbox/phones/{number}/messages',
+  'POST /sandbox/phones/{number}/read',
+  'POST /sandbox/phones/{number}/typing',
+  'DELETE /sandbox/phones/{number}/devices/{id}',
+  'POST /sandbox/groups',
+  'POST /sandbox/faults',
+  'DELETE /sandbox/faults',
+  'GET /sandbox/log',
+]
