@@ -1,0 +1,187 @@
+/** The command line as a process: exit codes, first line, data directories that do not fit. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startChild } from './harness/process'
+
+const ROOT = join(import.meta.dir, '..')
+let folder = ''
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wabun-cli-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Runs to the end. */
+async function run(args: string[], env: Record<string, string> = {}) {
+  const child = Bun.spawn([process.execPath, join(ROOT, 'src', 'main.ts'), ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? '', HOME: folder, ...env },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [code, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  return { code, out, err }
+}
+
+const server = (name: string, env: Record<string, string> = {}, args: string[] = []) =>
+  startChild({
+    name,
+    args: [join(ROOT, 'src', 'main.ts'), 'serve', '--port', '0', '--data-dir', join(folder, name), ...args],
+    env,
+    cwd: folder,
+  })
+
+describe('commands', () => {
+  test('help names all of them and every setting', async () => {
+    const { code, out } = await run(['help'])
+    expect(code).toBe(0)
+    for (const word of [
+      'serve',
+      'sandbox',
+      'demo',
+      'check-config',
+      'openapi',
+      'version',
+      '--port',
+      'WHATSAPP_URL',
+    ]) {
+      expect(out).toContain(word)
+    }
+    expect((await run(['--help'])).out).toBe(out)
+  })
+
+  test('version is that of package.json', async () => {
+    const { version } = await import('../package.json')
+    expect(await run(['version'])).toMatchObject({ code: 0, out: `${version}\n` })
+  })
+
+  test('openapi prints the document, whole also into a pipe', async () => {
+    const { code, out } = await run(['openapi'])
+    expect(code).toBe(0)
+    expect(Object.keys(JSON.parse(out).paths).length).toBeGreaterThan(30)
+  })
+
+  test.each([
+    [['serv'], 'did you mean "serve"?'],
+    [['serve', 'now'], 'takes no further words'],
+    [['serve', '--prot', '1'], 'did you mean --port?'],
+    [['serve', '--port', 'x'], 'whole number'],
+    [['version', '--port', '1'], 'no such flag'],
+  ])('%p ends with 2 and says why', async (args, says) => {
+    const { code, err } = await run(args)
+    expect(code).toBe(2)
+    expect(err).toContain(says)
+  })
+
+  test('an unknown variable with our prefix ends with 2', async () => {
+    const { code, err } = await run(['serve'], { WABUN_DATADIR: 'x' })
+    expect(code).toBe(2)
+    expect(err).toContain('WABUN_DATADIR: There is no such setting; did you mean WABUN_DATA_DIR?')
+  })
+
+  test('check-config explains values, sources and problems, and shows no secret', async () => {
+    const secret = 'super-secret-key-of-the-owner-0123456789'
+    const good = await run(['check-config'], { PORT: '4000', API_KEY: secret })
+    expect(good.code).toBe(0)
+    expect(good.out).toMatch(/PORT +4000 {2}\(PORT\)/)
+    expect(good.out).toMatch(/HOST +127\.0\.0\.1 {2}\(default\)/)
+    expect(good.out).not.toContain(secret)
+    const bad = await run(['check-config'], { WHATSAPP_ROOT_KEY: 'ab'.repeat(32) })
+    expect(bad.code).toBe(2)
+    expect(bad.out).toContain(
+      'WHATSAPP_ROOT_KEY: A root key of your own is accepted only together with a WHATSAPP_URL',
+    )
+  })
+})
+
+describe('serve', () => {
+  test('the first line says where; keys are private; SIGTERM ends with 0', async () => {
+    const child = await server('first')
+    const [line = ''] = child.output().split('\n')
+    expect(JSON.parse(line).says).toBe(`listening on ${child.url}`)
+    expect((await fetch(`${child.url}/readyz`)).status).toBe(200)
+    expect((await fetch(`${child.url}/sandbox/phones`)).status).toBe(404)
+    const key = join(folder, 'first', 'master.key')
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+    expect(statSync(join(folder, 'first')).mode & 0o777).toBe(0o700)
+    expect(child.output()).toContain('Made a new master key')
+    expect(await child.stop()).toBe(0)
+  })
+
+  test('says so also when nothing is to be logged', async () => {
+    const child = await server('silent', { LOG_LEVEL: 'silent' })
+    expect(child.output().trim().split('\n')).toHaveLength(1)
+    await child.stop()
+  })
+
+  test('a second process on the same directory is refused', async () => {
+    const child = await server('shared')
+    await expect(server('shared')).rejects.toThrow('exit code 78')
+    await child.stop()
+  })
+
+  test('a port that is taken is told plainly', async () => {
+    const child = await server('port-a')
+    const port = new URL(child.url).port
+    const { code, err } = await run(['serve', '--port', port, '--data-dir', join(folder, 'port-b')])
+    expect(code).toBe(1)
+    expect(err).toContain('the port is taken')
+    await child.stop()
+  })
+
+  test('a directory with pairings of the sandbox is refused for WhatsApp itself; an unused one is not', async () => {
+    const env = { API_KEY: 'x'.repeat(40) }
+    const child = await server('purpose', env, ['--sandbox'])
+    const call = async (method: string, path: string, body?: object) => {
+      const response = await fetch(child.url + path, {
+        method,
+        headers: { 'x-api-key': env.API_KEY, 'content-type': 'application/json' },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      })
+      return (await response.json()) as Record<string, never> & {
+        session: { id: string; status: string }
+        qrText: string
+      }
+    }
+    const { session } = await call('POST', '/api/sessions', { name: 'x' })
+    await child.stop()
+    // Nothing is linked yet: the directory may change its purpose, and change back.
+    await (await server('purpose', env)).stop()
+    const again = await server('purpose', env, ['--sandbox'])
+    const at = (path: string) => path.replace(':id', session.id)
+    const ask = async (method: string, path: string, body?: object) => {
+      const response = await fetch(again.url + at(path), {
+        method,
+        headers: { 'x-api-key': env.API_KEY, 'content-type': 'application/json' },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      })
+      return (await response.json()) as { qrText: string; session: { status: string } }
+    }
+    await ask('POST', '/sandbox/phones', { phoneNumber: '491704440001', name: 'Phone' })
+    await ask('POST', '/api/sessions/:id/start')
+    const { qrText } = await ask('GET', '/api/sessions/:id/qr')
+    await ask('POST', '/sandbox/phones/491704440001/scan', { qr: qrText })
+    while ((await ask('GET', '/api/sessions/:id')).session.status !== 'connected') await Bun.sleep(10)
+    await again.stop()
+    await expect(server('purpose', env)).rejects.toThrow('pairing(s) with the sandbox')
+    // Control: it is still good for what it was made for.
+    await (await server('purpose', env, ['--sandbox'])).stop()
+  })
+})
+
+test('demo --once shows the round trip and leaves nothing behind', async () => {
+  const { code, out } = await run(['demo', '--once'], { TMPDIR: folder })
+  expect(out).toContain('The round trip is complete.')
+  expect(out).toMatch(/⇢ websocket message\.received/)
+  expect(out).toMatch(/⇢ webhook {3}message\.received/)
+  expect(out).toContain('█')
+  expect(code).toBe(0)
+  expect([...new Bun.Glob('wabun-demo-*').scanSync({ cwd: folder, onlyFiles: false })]).toEqual([])
+  expect(existsSync(join(folder, 'data'))).toBe(false)
+})
