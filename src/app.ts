@@ -53,6 +53,9 @@ const RESUME_CONCURRENCY = 16
 const MAX_QUEUE = 1_000
 const ACK_TIMEOUT = 30_000
 
+/** Milliseconds of a day. */
+const DAY = 86_400_000
+
 /** Puts the whole product together; nothing listens before `start`. Throws `ConfigError` or `StorageRefused`. */
 export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
   const { clock = systemClock, random = Math.random, log = silentLog } = parts
@@ -63,6 +66,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     masterKey: key,
     clock,
     sync: config.dbSync,
+    eventsKept: config.retentionEvents * DAY,
     log,
   })
   try {

@@ -102,6 +102,13 @@ export const ConfigSchema = Type.Object({
     maximum: 1000,
     description: 'Pairing windows (about 160 s each) opened in a row when nobody scans',
   }),
+  retentionEvents: Type.Integer({
+    default: 30,
+    minimum: 1,
+    maximum: 36_500,
+    unit: 'd',
+    description: 'Days that events can be replayed',
+  }),
   dbSync: words(['full', 'normal'], {
     default: 'full',
     description:

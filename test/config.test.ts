@@ -119,3 +119,9 @@ test('secrets are not shown, and every secret is known as one', () => {
   for (const secret of Object.values(env)) expect(shown).not.toContain(secret)
   expect(CONFIG_KEYS.filter(isSecret).map(variableOf)).toEqual(['MASTER_KEY', 'JWT_SECRET', 'API_KEY'])
 })
+
+test('the retention of events is given in days, with or without the unit', () => {
+  const days = (text: string) => readConfig({ env: { RETENTION_EVENTS: text } }).config.retentionEvents
+  expect([days('7'), days('7d'), days('7 d')]).toEqual([7, 7, 7])
+  expect(problemsOf({ RETENTION_EVENTS: '7 w' })).toEqual(['RETENTION_EVENTS'])
+})

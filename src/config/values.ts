@@ -10,6 +10,8 @@ export type ValueSchema = {
   default?: unknown
   description?: string
   secret?: boolean
+  /** Unit that may stand behind the number: `30 d`. */
+  unit?: string
 }
 export type Parsed = { value: unknown } | { problem: string }
 
@@ -38,8 +40,10 @@ export function parseValue(schema: ValueSchema, text: string): Parsed {
   }
 }
 
-function parseInteger({ minimum = 0, maximum = Number.MAX_SAFE_INTEGER }: ValueSchema, text: string): Parsed {
-  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+function parseInteger(schema: ValueSchema, text: string): Parsed {
+  const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER, unit } = schema
+  const digits = unit !== undefined && text.endsWith(unit) ? text.slice(0, -unit.length).trimEnd() : text
+  const value = /^\d{1,15}$/.test(digits) ? Number(digits) : Number.NaN
   return value >= minimum && value <= maximum
     ? { value }
     : { problem: `Use a whole number from ${minimum} to ${maximum}` }

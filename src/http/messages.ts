@@ -4,7 +4,7 @@ import { Elysia } from 'elysia'
 import { MAX_TEXT_LENGTH } from '../domain/content'
 import { fail } from '../domain/errors'
 import { IDEMPOTENCY_KEPT } from '../domain/idempotency'
-import { asMessageId, asSessionId, type Jid, type MessageId, parseRecipient } from '../domain/ids'
+import { asMessageId, asSessionId, type Jid, type MessageId, parseRecipient, phoneOf } from '../domain/ids'
 import type { Message, MessageFilter, Messages } from '../domain/message'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
@@ -65,6 +65,12 @@ const SendAnswer = answer({
   status: MessageStatusSchema,
 })
 
+/** A recipient as payloads show it: digits, or a WhatsApp id. */
+const shownRecipient = (to: string): string => {
+  const jid = parseRecipient(to)
+  return jid === null ? to : (phoneOf(jid) ?? jid)
+}
+
 /** Makes the routes under `/api/messages`. */
 export function messageRoutes(parts: MessageRoutesParts) {
   const { guard, gate, supervisor, messages, idempotent, clock } = parts
@@ -74,7 +80,7 @@ export function messageRoutes(parts: MessageRoutesParts) {
     message: message.status === 'queued' ? QUEUED : SENT,
     messageId: message.id,
     timestamp: isoTime(message.ackedAt ?? message.timestamp),
-    to: to.replace(/^\+(?=\d)/, ''),
+    to: shownRecipient(to),
     status: message.status,
   })
 
