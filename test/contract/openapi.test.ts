@@ -117,6 +117,20 @@ test('the examples of the answers fit their schemas', () => {
   expect(Value.Check(SessionView, (example as { session: unknown }).session)).toBe(true)
 })
 
+test('the scan’s six steps are told where the QR code is', () => {
+  const { description } = (document.paths['/api/sessions/{id}/qr']?.get ?? {}) as { description?: string }
+  for (const step of [
+    'Open WhatsApp',
+    'Settings',
+    'Linked Devices',
+    'Link a Device',
+    'Scan the QR code',
+    'Wait',
+  ]) {
+    expect(description).toContain(step)
+  }
+})
+
 test('the page has no outside resource', async () => {
   const { body, headers } = await server.call<string>('GET', '/docs', { key: null })
   expect(body).not.toMatch(/https?:\/\/|src=/)

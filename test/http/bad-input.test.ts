@@ -157,6 +157,15 @@ describe('queries', () => {
     })
   })
 
+  test('the default page holds fifty, and says what is left', async () => {
+    const { total } = await server.ok<{ total: number }>('GET', '/api/sessions')
+    for (let made = total; made < 51; made += 1) await server.session(`Number ${made}`)
+    const page = await server.ok<{ sessions: object[]; total: number }>('GET', '/api/sessions')
+    expect(page.sessions).toHaveLength(50)
+    expect(page).toMatchObject({ limit: 50, offset: 0, hasMore: true })
+    expect(page.total).toBeGreaterThan(50)
+  })
+
   test('control: good ones', async () => {
     const page = await server.ok('GET', '/api/sessions?limit=7&offset=2&status=inactive')
     expect(page).toMatchObject({ limit: 7, offset: 2 })
