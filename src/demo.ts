@@ -32,12 +32,13 @@ export async function demo({
   write = (text) => process.stdout.write(text),
 }: DemoOptions): Promise<number> {
   const story = createStory(write)
-  const dataDir = mkdtempSync(join(tmpdir(), 'wabun-demo-'))
-  const ending: (() => Promise<void> | void)[] = [() => rmSync(dataDir, { recursive: true, force: true })]
+  const ending: (() => Promise<void> | void)[] = []
   const end = async () => {
     for (const each of ending.reverse()) await each()
   }
   try {
+    const dataDir = mkdtempSync(join(tmpdir(), 'wabun-demo-'))
+    ending.push(() => rmSync(dataDir, { recursive: true, force: true }))
     const stage = await raiseCurtain(story, dataDir, ending)
     await play(story, stage)
     story.done('The round trip is complete.')

@@ -37,6 +37,29 @@ const server = (name: string, env: Record<string, string> = {}, args: string[] =
     cwd: folder,
   })
 
+const API_KEY = 'x'.repeat(40)
+type Told = { session: { id: string; status: string }; qrText: string }
+type Client = (method: string, path: string, body?: object) => Promise<Told>
+const client =
+  (url: string): Client =>
+  async (method, path, body) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: { 'x-api-key': API_KEY, 'content-type': 'application/json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    })
+    return (await response.json()) as Told
+  }
+
+/** Starts a session and lets a new sandbox phone scan its code; resolves when it is connected. */
+async function link(api: Client, sandbox: Client, id: string, phoneNumber: string): Promise<void> {
+  await sandbox('POST', '/sandbox/phones', { phoneNumber, name: 'Phone' })
+  await api('POST', `/api/sessions/${id}/start`)
+  const { qrText } = await api('GET', `/api/sessions/${id}/qr`)
+  await sandbox('POST', `/sandbox/phones/${phoneNumber}/scan`, { qr: qrText })
+  while ((await api('GET', `/api/sessions/${id}`)).session.status !== 'connected') await Bun.sleep(10)
+}
+
 describe('commands', () => {
   test('help names all of them and every setting', async () => {
     const { code, out } = await run(['help'])
@@ -136,43 +159,43 @@ describe('serve', () => {
   })
 
   test('a directory with pairings of the sandbox is refused for WhatsApp itself; an unused one is not', async () => {
-    const env = { API_KEY: 'x'.repeat(40) }
-    const child = await server('purpose', env, ['--sandbox'])
-    const call = async (method: string, path: string, body?: object) => {
-      const response = await fetch(child.url + path, {
-        method,
-        headers: { 'x-api-key': env.API_KEY, 'content-type': 'application/json' },
-        ...(body ? { body: JSON.stringify(body) } : {}),
-      })
-      return (await response.json()) as Record<string, never> & {
-        session: { id: string; status: string }
-        qrText: string
-      }
-    }
-    const { session } = await call('POST', '/api/sessions', { name: 'x' })
-    await child.stop()
+    const env = { API_KEY }
+    const first = await server('purpose', env, ['--sandbox'])
+    const { session } = await client(first.url)('POST', '/api/sessions', { name: 'x' })
+    await first.stop()
     // Nothing is linked yet: the directory may change its purpose, and change back.
     await (await server('purpose', env)).stop()
     const again = await server('purpose', env, ['--sandbox'])
-    const at = (path: string) => path.replace(':id', session.id)
-    const ask = async (method: string, path: string, body?: object) => {
-      const response = await fetch(again.url + at(path), {
-        method,
-        headers: { 'x-api-key': env.API_KEY, 'content-type': 'application/json' },
-        ...(body ? { body: JSON.stringify(body) } : {}),
-      })
-      return (await response.json()) as { qrText: string; session: { status: string } }
-    }
-    await ask('POST', '/sandbox/phones', { phoneNumber: '491704440001', name: 'Phone' })
-    await ask('POST', '/api/sessions/:id/start')
-    const { qrText } = await ask('GET', '/api/sessions/:id/qr')
-    await ask('POST', '/sandbox/phones/491704440001/scan', { qr: qrText })
-    while ((await ask('GET', '/api/sessions/:id')).session.status !== 'connected') await Bun.sleep(10)
+    await link(client(again.url), client(again.url), session.id, '491704440001')
     await again.stop()
     await expect(server('purpose', env)).rejects.toThrow('pairing(s) with the sandbox')
     // Control: it is still good for what it was made for.
     await (await server('purpose', env, ['--sandbox'])).stop()
   })
+})
+
+test('a sandbox of its own: its printed variables point a server at it', async () => {
+  const sandbox = await startChild({
+    name: 'sandbox',
+    args: [join(ROOT, 'src', 'main.ts'), 'sandbox', '--port', '0', '--data-dir', join(folder, 'sandbox')],
+    env: { API_KEY },
+    cwd: folder,
+  })
+  const variables = Object.fromEntries(
+    [...sandbox.output().matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]),
+  )
+  expect(Object.keys(variables)).toEqual([
+    'WHATSAPP_URL',
+    'WHATSAPP_ROOT_KEY',
+    'WHATSAPP_MEDIA_HOSTS',
+    'NODE_EXTRA_CA_CERTS',
+  ])
+  const child = await server('pointed', { ...variables, API_KEY })
+  const api = client(child.url)
+  const { session } = await api('POST', '/api/sessions', { name: 'x' })
+  await link(api, client(sandbox.url), session.id, '491704440002')
+  expect(await child.stop()).toBe(0)
+  expect(await sandbox.stop()).toBe(0)
 })
 
 test('demo --once shows the round trip and leaves nothing behind', async () => {

@@ -22,10 +22,22 @@ export const COMMANDS: Record<string, Command> = {
   },
   sandbox: {
     says: 'run only the simulated WhatsApp, with its control API',
-    flags: { '--ca-file': 'where the media host’s authority is written (default DATA_DIR/sandbox-ca.pem)' },
-    async run({ env, flags: { '--ca-file': caFile, ...flags } }) {
+    flags: {
+      '--ca-file': 'where the media host’s authority is written [DATA_DIR/sandbox-ca.pem]',
+      '--whatsapp-port': 'port that servers connect to [a free one]',
+      '--media-port': 'port of the media host [a free one]',
+    },
+    async run({
+      env,
+      flags: { '--ca-file': caFile, '--whatsapp-port': port, '--media-port': mediaPort, ...flags },
+    }) {
       const config = loadConfig({ env, flags })
-      return (await import('./sandbox')).runSandbox(config, typeof caFile === 'string' ? caFile : null)
+      const { runSandbox } = await import('./sandbox')
+      return runSandbox(config, {
+        caFile: typeof caFile === 'string' ? caFile : null,
+        port: portOf('--whatsapp-port', port),
+        mediaPort: portOf('--media-port', mediaPort),
+      })
     },
   },
   demo: {
@@ -106,6 +118,12 @@ function refuseFlags(flags: Record<string, string | true>, command: string): voi
   const names = Object.keys(flags)
   if (names.length === 0) return
   throw new ConfigError(names.map((name) => ({ name, says: `"${command}" has no such flag` })))
+}
+
+function portOf(name: string, text: string | true | undefined): number {
+  const port = text === undefined ? 0 : Number(text === true ? Number.NaN : text)
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
+  throw new ConfigError([{ name, says: 'Use a whole number from 0 to 65535' }])
 }
 
 /** Flags that stand alone. */

@@ -10,7 +10,10 @@ import { stopOnSignals } from './process-events'
 import { logFormat } from './serve'
 
 /** Runs until a signal comes; prints the variables that point a server at it. */
-export async function runSandbox(config: Config, caFile: string | null): Promise<number> {
+export async function runSandbox(
+  config: Config,
+  options: { caFile: string | null; port: number; mediaPort: number },
+): Promise<number> {
   const write = (line: string) => process.stdout.write(`${line}\n`)
   const log = createLog({ level: config.logLevel, format: logFormat(config), write, now: systemClock.now })
   // The phones' Signal library prints private keys when sessions close.
@@ -19,14 +22,20 @@ export async function runSandbox(config: Config, caFile: string | null): Promise
   const running = await startStandaloneSandbox({
     host: config.host,
     controlPort: config.port,
-    caFile: caFile ?? join(config.dataDir, 'sandbox-ca.pem'),
+    port: options.port,
+    mediaPort: options.mediaPort,
+    caFile: options.caFile ?? join(config.dataDir, 'sandbox-ca.pem'),
     stateFile: join(config.dataDir, 'sandbox.sqlite'),
     ...(config.apiKey === null ? {} : { apiKey: config.apiKey }),
   })
-  createLog({ level: 'info', format: logFormat(config), write, now: systemClock.now }).info(
-    `listening on ${running.controlUrl}`,
+  const lines: string[] = []
+  const first = { level: 'info', format: logFormat(config), now: systemClock.now } as const
+  createLog({ ...first, write: (line) => lines.push(line) }).info(`listening on ${running.controlUrl}`)
+  // One write: whoever waits for the first line has the others as well.
+  write(
+    [...lines, '# The simulated WhatsApp runs. Point a server at it with:', ...running.environment].join(
+      '\n',
+    ),
   )
-  write('# The simulated WhatsApp runs. Point a server at it with:')
-  for (const line of running.environment) write(line)
   return await stopOnSignals(log, () => running.stop())
 }

@@ -10,6 +10,7 @@ import type { Sessions } from '../domain/session'
 import { isoTime } from '../lib/clock'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
 import type { Guard } from './guard'
+import type { Idempotent } from './idempotent'
 import { readJson } from './json'
 import type { Tickets } from './tickets'
 
@@ -20,6 +21,7 @@ export type AuthRoutesParts = {
   sessions: Pick<Sessions, 'countByStatus'>
   messages: Pick<Messages, 'totalsSince'>
   tickets: Tickets
+  idempotent: Idempotent
 }
 
 const tags = ['Authentication']
@@ -105,7 +107,8 @@ const NewKeyBody = Type.Object(
 )
 
 /** Makes the routes under `/api/auth`. */
-export function authRoutes({ guard, access, accounts, sessions, messages, tickets }: AuthRoutesParts) {
+export function authRoutes(parts: AuthRoutesParts) {
+  const { guard, access, accounts, sessions, messages, tickets, idempotent } = parts
   const bodyOf = { parse: readJson }
   const credentials = ['AUTH_INVALID_CREDENTIALS', 'AUTH_ACCOUNT_INACTIVE'] as const
   return new Elysia({ prefix: '/api/auth', normalize: false })
@@ -284,16 +287,20 @@ export function authRoutes({ guard, access, accounts, sessions, messages, ticket
     )
     .post(
       '/api-keys',
-      async ({ caller, body, set }) => {
-        const { key, apiKey } = await access.createKey(caller.principal, body)
-        set.status = 201
-        return {
-          success: true as const,
-          message: 'API key created successfully',
-          key: keyView(key),
-          apiKey,
-        }
-      },
+      (context) =>
+        idempotent(
+          context,
+          async () => {
+            const { key, apiKey } = await access.createKey(context.caller.principal, context.body)
+            return {
+              success: true as const,
+              message: 'API key created successfully',
+              key: keyView(key),
+              apiKey,
+            }
+          },
+          201,
+        ),
       {
         ...bodyOf,
         access: 'account',
