@@ -76,36 +76,48 @@ export class Connection implements Line, DeviceLink {
 
   /** Takes bytes from the socket. */
   receive(chunk: Buffer): void {
-    if (this.#held !== null) {
-      this.#held.in.push(chunk)
-      return
+    if (this.#holds(() => chunk)) return
+    const frames = this.#orCut(() => this.#reader.push(chunk)) ?? []
+    for (const frame of frames) {
+      if (this.#phase === 'closed') return
+      // A frame may stall the connection; the rest then waits with what comes later.
+      if (!this.#holds(() => frameOf(frame))) this.#onFrame(frame)
     }
+  }
+
+  /** Keeps bytes for later while the connection is stalled. */
+  #holds(bytes: () => Buffer): boolean {
+    this.#held?.in.push(bytes())
+    return this.#held !== null
+  }
+
+  #onFrame(frame: Buffer): void {
+    const stanza = this.#orCut(() => {
+      if (this.#incoming !== null) return readStanza(this.#incoming.open(frame))
+      if (this.#phase === 'hello') this.#onHello(frame)
+      else this.#onFinish(frame)
+      return undefined
+    })
+    if (stanza === undefined) return
+    this.world.stats.count('stanzasIn')
+    this.world.log.record('in', this.#who(), stanza)
     try {
-      for (const frame of this.#reader.push(chunk)) {
-        if (this.#phase === 'closed') return
-        this.#onFrame(frame)
-      }
-    } catch {
-      // A broken frame, a forged handshake, bytes that are no stanza: there is nobody to talk to.
+      if (this.#origin !== null) receiveStanza(this.world, this.#origin, stanza)
+      else this.#registration?.receive(stanza)
+    } catch (error) {
+      this.world.trouble(error, `<${stanza.tag}> of ${this.target.phoneNumber ?? 'an unlinked client'}`)
       this.cut()
     }
   }
 
-  #onFrame(frame: Buffer): void {
-    if (this.#phase === 'hello') {
-      this.#onHello(frame)
-      return
+  /** A broken frame, a forged handshake, bytes that are no stanza: there is nobody to talk to. */
+  #orCut<T>(read: () => T): T | undefined {
+    try {
+      return read()
+    } catch {
+      this.cut()
+      return undefined
     }
-    if (this.#phase === 'finish') {
-      this.#onFinish(frame)
-      return
-    }
-    if (this.#incoming === null) throw new Error('No key for this frame')
-    const stanza = readStanza(this.#incoming.open(frame))
-    this.world.stats.count('stanzasIn')
-    this.world.log.record('in', this.#who(), stanza)
-    if (this.#origin !== null) receiveStanza(this.world, this.#origin, stanza)
-    else this.#registration?.receive(stanza)
   }
 
   #onHello(frame: Buffer): void {

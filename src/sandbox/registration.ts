@@ -155,11 +155,7 @@ export class Registration {
     const id = account.nextDeviceId++
     const answer = await this.#offer(account, id, grant.deviceIdentity)
     const identity = child(child(answer, 'pair-device-sign'), 'device-identity')
-    const complete = completeIdentity(
-      signed,
-      bytesOf(identity) ?? Buffer.alloc(0),
-      this.companion.identityKey,
-    )
+    const complete = completed(signed, bytesOf(identity), this.companion.identityKey)
     if (complete === null || identity?.attrs['key-index'] !== String(grant.keyIndex)) {
       this.line.end(node('stream:error', { code: '400' }))
       throw new LinkRefused('The companion did not sign the grant')
@@ -211,6 +207,16 @@ export class Registration {
     this.#cancelExpiry()
     this.world.registrations.delete(this)
     this.#answer?.settle(new LinkRefused('The companion went away'))
+  }
+}
+
+/** The full identity that grant and answer make together; null when the answer is no answer to this grant. */
+function completed(signed: Buffer, answer: Buffer | undefined, companionIdentity: Buffer): Buffer | null {
+  try {
+    return completeIdentity(signed, answer ?? Buffer.alloc(0), companionIdentity)
+  } catch {
+    // Bytes that do not decode were signed by nobody.
+    return null
   }
 }
 

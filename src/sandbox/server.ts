@@ -35,6 +35,8 @@ export type SandboxServerOptions = {
   mediaHost?: () => string
   /** Clients below this version fail with 405. */
   minimumVersion?: readonly number[]
+  /** Told of defects of the server itself. Default: they are thrown, unhandled, so that nobody overlooks them. */
+  onTrouble?: (error: unknown, where: string) => void
 }
 
 /** A running (or not yet started) sandbox server. */
@@ -197,7 +199,14 @@ function makeWorld(
     nextId: () => `${prefix}${(++stanzas).toString(16).toUpperCase().padStart(8, '0')}`,
     seconds,
     after,
+    trouble: options.onTrouble ?? rethrow,
     mediaHost: options.mediaHost ?? (() => 'mmg.whatsapp.net'),
     mediaAuth: random(24).toString('base64url'),
   }
+}
+
+function rethrow(error: unknown, where: string): void {
+  queueMicrotask(() => {
+    throw new Error(`The sandbox failed: ${where}`, { cause: error })
+  })
 }

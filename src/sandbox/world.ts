@@ -35,6 +35,8 @@ export type World = {
   seconds(): string
   /** Runs a task later, unless the server stops first. */
   after(ms: number, task: () => void): () => void
+  /** Told of a defect of the sandbox itself; never of a client's mistake. */
+  trouble(error: unknown, where: string): void
   /** `host` or `host:port` of the media host. */
   mediaHost(): string
   /** What media requests must show. */
