@@ -415,7 +415,7 @@ describe('the client scripts, as written', () => {
     expect(await handle(error.code)).toBe(true)
     expect(await handle('AUTH_EXPIRED')).toStartWith('data:image/png;base64,')
     expect(await handle('QR_CODE_EXPIRED')).toStartWith('data:image/png;base64,')
-    expect(handle('OTHER')).rejects.toEqual({ code: 'OTHER' })
+    await expect(handle('OTHER') as Promise<unknown>).rejects.toEqual({ code: 'OTHER' })
   })
 
   test('every script of the manual is run', () => {
