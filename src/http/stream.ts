@@ -96,7 +96,7 @@ export function streamRoutes(parts: StreamRoutesParts) {
       sessionId,
       wish: wish.value,
       knows: (id) => isVisible(gate, caller, id),
-      socket: adapted(raw),
+      socket: forScopes(caller, adapted(raw)),
     })
     open.set(raw, stream)
     watchEnd(raw, caller, () => stream.end(4401))
@@ -213,6 +213,16 @@ function adapted(raw: RawSocket): StreamSocket {
       raw.cork(sends)
     },
   }
+}
+
+/** In the JSON text of an event; inside a string its quotes would be escaped, so nobody can write it there. */
+const CODES = ['"event":"session.qr_generated"', '"event":"session.pairing_code"']
+
+/** Codes that link a phone are for those who may also ask for them; to others they are as good as sent. */
+function forScopes({ principal }: Caller, socket: StreamSocket): StreamSocket {
+  if (principal.scopes.includes('sessions:write')) return socket
+  const isCode = (frame: string): boolean => CODES.some((mark) => frame.includes(mark))
+  return { ...socket, send: (frame) => (isCode(frame) ? frame.length : socket.send(frame)) }
 }
 
 function isVisible(gate: SessionGate, caller: Caller, id: SessionId): boolean {

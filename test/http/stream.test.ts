@@ -89,6 +89,23 @@ describe('WebSocket', () => {
     expect((await byKey.closed).code).toBe(4401)
   })
 
+  test('codes that link a phone go only to those who may ask for them', async () => {
+    const { apiKey } = await server.ok<{ apiKey: string }>('POST', '/api/auth/api-keys', {
+      body: { name: 'Reader', scopes: ['sessions:read', 'messages:read'] },
+    })
+    const all = await openStream(`${server.url}/api/events/ws?events=*`, KEY)
+    const reader = await openStream(`${server.url}/api/events/ws?events=*`, { 'x-api-key': apiKey })
+    for (const each of [all, reader]) await each.waitFor(({ type }) => type === 'subscribed')
+    const id = await server.session('Secret code')
+    await server.ok('POST', `/api/sessions/${id}/start`)
+    await all.event('session.qr_generated', id)
+    await server.ok('POST', `/api/sessions/${id}/stop`)
+    await reader.event('session.stopped', id)
+    expect(reader.frames.map(({ event }) => event)).not.toContain('session.qr_generated')
+    all.close()
+    reader.close()
+  })
+
   test('a stop of the server closes it with 1001', async () => {
     const another = await startApp()
     const stream = await openStream(`${another.url}/api/events/ws`, KEY)
