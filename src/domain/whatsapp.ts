@@ -69,6 +69,8 @@ export type Outgoing = {
   to: Jid
   /** The encoded `proto.Message` made by `encode`. */
   raw: Uint8Array
+  /** The message's own commit, on its way to disk: nothing leaves before it resolves, nor after it has rejected. */
+  stored?: Promise<unknown>
 }
 
 export type Acknowledgement = { at: number }

@@ -11,7 +11,13 @@ import { type AppError, fail } from '../domain/errors'
 import type { Jid, MessageId, Party } from '../domain/ids'
 import type { Identities, Message, Messages, StoredMessage } from '../domain/message'
 import type { Session } from '../domain/session'
-import { type Connection, SendRefused, SendUnconfirmed, type WhatsApp } from '../domain/whatsapp'
+import {
+  type Connection,
+  type Outgoing,
+  SendRefused,
+  SendUnconfirmed,
+  type WhatsApp,
+} from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { composed } from './compose'
@@ -63,7 +69,14 @@ export interface Sending {
 }
 
 type Waiter = { message: Message; settle: (outcome: Message | AppError | Error) => void }
-type Item = { message: Message; party: Party; to: Jid; raw: Uint8Array }
+type Item = {
+  message: Message
+  party: Party
+  to: Jid
+  raw: Uint8Array
+  /** Its commit, unless that is known to be on disk. */
+  stored?: Promise<unknown>
+}
 
 export function createSending(parts: SendingParts): Sending {
   const { messages, identities, ledger, clock, log } = parts
@@ -184,7 +197,7 @@ export function createSending(parts: SendingParts): Sending {
     const arrived = Promise.withResolvers<void>()
     onWire.set(id, arrived.resolve)
     try {
-      await Promise.race([connection.send({ id, to: item.to, raw: item.raw }), arrived.promise])
+      await Promise.race([connection.send(outgoing(item)), arrived.promise])
       void record(item, 'sent', null)
     } catch (error) {
       if (error instanceof SendRefused) {
@@ -199,6 +212,13 @@ export function createSending(parts: SendingParts): Sending {
       onWire.delete(id)
     }
   }
+
+  const outgoing = ({ message: { id }, to, raw, stored }: Item): Outgoing => ({
+    id,
+    to,
+    raw,
+    ...(stored ? { stored } : {}),
+  })
 
   const enqueue = (item: Item) => {
     const { chat } = item.message
@@ -234,26 +254,24 @@ export function createSending(parts: SendingParts): Sending {
     const message = composed(parts, { session, input, quoted, chat })
     if (parts.isGone()) throw fail('SESSION_NOT_FOUND')
     underway.add(message.id)
-    try {
-      await ledger.commit([
-        ...(learned
-          ? [{ change: { kind: 'identity' as const, sessionId: session.id, ...learned }, events: [] }]
-          : []),
-        {
-          change: {
-            kind: 'message',
-            message,
-            keepContent: session.settings.messageHistory,
-            inboxId: null,
-          },
-          events: [sessionEvent(session, 'message.queued', ownFieldsWithContent(message, party))],
+    const stored = ledger.commit([
+      ...(learned
+        ? [{ change: { kind: 'identity' as const, sessionId: session.id, ...learned }, events: [] }]
+        : []),
+      {
+        change: {
+          kind: 'message',
+          message,
+          keepContent: session.settings.messageHistory,
+          inboxId: null,
         },
-      ])
-    } catch (error) {
-      underway.delete(message.id)
-      throw error
-    }
-    return { message, party, to, raw: message.raw }
+        events: [sessionEvent(session, 'message.queued', ownFieldsWithContent(message, party))],
+      },
+    ])
+    stored.catch(() => underway.delete(message.id))
+    // Otherwise it is made ready for the wire meanwhile: its row and its ratchet share one commit, and the wire waits.
+    if (input.queue) await stored
+    return { message, party, to, raw: message.raw, stored }
   }
 
   const sending: Sending = {
@@ -275,6 +293,7 @@ export function createSending(parts: SendingParts): Sending {
         },
       })
       enqueue(item)
+      item.stored?.catch((error: Error) => settle(id, error))
       return promise
     },
     resume() {

@@ -10,6 +10,12 @@ import type { GroupCommit, Tx } from './group-commit'
 import { type NumberedSession, type Numbers, SessionGone } from './numbers'
 import { placeOf } from './seal'
 
+/** Types that are asked for with every message; of each open vault the latest few values are kept at hand. */
+const REMEMBERED = new Set(['session', 'lid-mapping', 'device-list', 'tctoken'])
+const MOST_REMEMBERED = 32
+/** Bytes; longer values are read anew. */
+const LONGEST_REMEMBERED = 8_192
+
 export interface StoredVaults extends Vaults {
   /** Removes stanzas whose messages are stored now. */
   dropInbox(session: number, inboxIds: readonly number[]): void
@@ -67,6 +73,17 @@ export function createVaults(parts: {
 
   function open(sessionId: string): SessionVault {
     const generation = fence(sessionId)
+    /** As on disk: changed after each commit, in the order of the commits. */
+    const recent = new Map<string, Uint8Array>()
+    const note = (type: string, id: string, value: Uint8Array | null) => {
+      const name = `${type}/${id}`
+      recent.delete(name)
+      if (value === null || value.length > LONGEST_REMEMBERED || !REMEMBERED.has(type)) return
+      // A copy: the caller may write into its own, and a buffer may hold on to the pool it was cut from.
+      recent.set(name, new Uint8Array(value))
+      const [oldest] = recent.keys()
+      if (recent.size > MOST_REMEMBERED && oldest !== undefined) recent.delete(oldest)
+    }
     const check = () => {
       if (generations.get(sessionId) !== generation) throw new VaultFenced()
     }
@@ -88,8 +105,17 @@ export function createVaults(parts: {
         const session = numbers.session(sessionId)
         if (!session) return found
         for (const id of ids) {
+          const known = recent.get(`${type}/${id}`)
+          if (known) {
+            // Whoever gets it may write into it.
+            found.set(id, known.slice())
+            continue
+          }
           const row = read.get(session.number, type, id)
-          if (row) found.set(id, session.sealer.open(row.value, placeOfKey(sessionId, type, id)))
+          if (!row) continue
+          const value = session.sealer.open(row.value, placeOfKey(sessionId, type, id))
+          note(type, id, value)
+          found.set(id, value)
         }
         return found
       },
@@ -99,7 +125,10 @@ export function createVaults(parts: {
       },
       async commit(writes) {
         check()
-        await write(({ number, sealer }) => {
+        await write(({ number, sealer }, tx) => {
+          tx.afterCommit(() => {
+            for (const { type, id, value } of writes) note(type, id, value)
+          })
           for (const { type, id, value } of writes) {
             if (value) put.run(number, type, id, sealer.seal(value, placeOfKey(sessionId, type, id)))
             else drop.run(number, type, id)

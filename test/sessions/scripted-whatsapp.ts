@@ -106,10 +106,14 @@ function createConnection(
       report({ kind: 'closed', why: { reason, code, detail: `scripted ${reason}` } })
     },
     message: (also = {}) => report({ kind: 'messages', messages: [anIncoming(also)] }),
-    send(message) {
+    async send(message) {
+      // As the wire does: nothing leaves before the message's own commit is on disk.
+      await message.stored?.catch(() => {
+        throw new SendUnconfirmed('The message is not on disk')
+      })
       const { promise, resolve, reject } = Promise.withResolvers<Acknowledgement>()
       const acknowledge = () => resolve({ at: clock.now() })
-      if (connection.isClosed) return Promise.reject(new SendUnconfirmed('The connection has ended'))
+      if (connection.isClosed) throw new SendUnconfirmed('The connection has ended')
       connection.sends.push({ ...message, acknowledge, fail: reject })
       if (of.acknowledges) acknowledge()
       return promise

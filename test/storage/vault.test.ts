@@ -328,3 +328,46 @@ test('a deleted session leaves no row in any table but the journal', async () =>
   })
   database.close()
 })
+
+describe('values kept at hand', () => {
+  const get = (vault: ReturnType<Storage['vaults']['open']>, id: string) => vault.get('session', [id]).get(id)
+
+  test('are those on disk after writing, replacing and deleting', async () => {
+    const vault = storage.vaults.open(SESSION)
+    await vault.commit([{ type: 'session', id: 'a', value: bytes('one') }])
+    expect(text(get(vault, 'a'))).toBe('one')
+    await Promise.all([
+      vault.commit([{ type: 'session', id: 'a', value: bytes('two') }]),
+      vault.commit([{ type: 'session', id: 'a', value: bytes('three') }]),
+    ])
+    expect(text(get(vault, 'a'))).toBe('three')
+    await vault.commit([{ type: 'session', id: 'a', value: null }])
+    expect(get(vault, 'a')).toBeUndefined()
+  })
+
+  test('are not changed by who wrote them or who reads them', async () => {
+    const vault = storage.vaults.open(SESSION)
+    const value = bytes('kept')
+    await vault.commit([{ type: 'session', id: 'a', value }])
+    value.fill(0)
+    get(vault, 'a')?.fill(1)
+    expect(text(get(vault, 'a'))).toBe('kept')
+  })
+
+  test('a commit that fails leaves them', async () => {
+    const vault = storage.vaults.open(SESSION)
+    await vault.commit([{ type: 'session', id: 'a', value: bytes('old') }])
+    const late = vault.commit([{ type: 'session', id: 'a', value: bytes('new') }])
+    storage.vaults.open(SESSION)
+    await expect(late).rejects.toBeInstanceOf(VaultFenced)
+    expect(text(get(vault, 'a'))).toBe('old')
+  })
+
+  test('the vault of the next generation reads from disk', async () => {
+    const first = storage.vaults.open(SESSION)
+    await first.commit([{ type: 'session', id: 'a', value: bytes('one') }])
+    const second = storage.vaults.open(SESSION)
+    await second.commit([{ type: 'session', id: 'a', value: bytes('two') }])
+    expect(text(get(storage.vaults.open(SESSION), 'a'))).toBe('two')
+  })
+})

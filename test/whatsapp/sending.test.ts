@@ -81,6 +81,32 @@ describe('sending', () => {
     expect(bob.messages().filter((message) => textOf(message) === 'once').length).toBe(1)
   })
 
+  /** Message stanzas of the session that have reached the server since `after`. */
+  const atServer = (after: number) =>
+    world.server.log
+      .entries({ after, phoneNumber: alice.phoneNumber, tag: 'message' })
+      .filter(({ direction, deviceId }) => direction === 'in' && deviceId !== 0).length
+
+  test('the message’s own commit is on disk before it is on the wire', async () => {
+    const raw = world.network.encode({ type: 'text', text: 'waits' }, { mentions: [], quoted: null })
+    const stored = Promise.withResolvers<void>()
+    const ratchet = Promise.withResolvers<void>()
+    session.vault.onCommit((writes) => {
+      if (writes.some(({ type }) => type === 'session')) ratchet.resolve()
+    })
+    const after = world.server.log.entries().at(-1)?.seq ?? 0
+    const id = world.network.newMessageId()
+    const sent = session.connection.send({ id, to: asJid(bob.jid), raw, stored: stored.promise })
+    // Ready for the wire; the pause is what a message that did not wait would need by far.
+    await ratchet.promise
+    session.vault.onCommit(() => undefined)
+    await Bun.sleep(20)
+    expect(atServer(after)).toBe(0)
+    stored.resolve()
+    await sent
+    expect(atServer(after)).toBe(1)
+  })
+
   test('the ratchet is on disk before its message is on the wire', async () => {
     const order: string[] = []
     session.vault.onCommit(async (writes) => {
@@ -238,4 +264,20 @@ describe('upstream', () => {
     expect(sent).not.toContain(proto.WebMessageInfo.Status.SERVER_ACK)
     await sock.end(undefined)
   })
+})
+
+test('a message whose own commit fails never leaves, and the connection ends', async () => {
+  const carol = world.phone('491700000003')
+  const other = await world.linked(carol)
+  const raw = world.network.encode({ type: 'text', text: 'unstored' }, { mentions: [], quoted: null })
+  const closed = other.next('closed')
+  const id = world.network.newMessageId()
+  const stored = Promise.reject(new Error('the disk is full'))
+  const outcome = await other.connection
+    .send({ id, to: asJid(bob.jid), raw, stored })
+    .catch((error: unknown) => error)
+  expect(outcome).toBeInstanceOf(SendUnconfirmed)
+  expect((await closed).why.reason).toBe('storage_failed')
+  await bob.settled()
+  expect(bob.messages().filter((message) => textOf(message) === 'unstored')).toEqual([])
 })

@@ -24,6 +24,8 @@ export interface AuthState {
   saveCreds(): Promise<void>
   /** Writes beside Baileys' own, under the same rules. */
   commit(writes: readonly VaultWrite[]): Promise<void>
+  /** Lets a commit made elsewhere hold the wire as our own do; rejects with it. */
+  follow(commit: Promise<unknown>): Promise<void>
   readonly commits: PendingCommits
 }
 
@@ -36,8 +38,9 @@ export function openAuthState(vault: SessionVault, onFailure: (error: unknown) =
   let failed = false
   let last: Promise<unknown> = Promise.resolve()
 
-  async function commit(writes: readonly VaultWrite[]): Promise<void> {
-    const done = vault.commit(writes)
+  const commit = (writes: readonly VaultWrite[]): Promise<void> => follow(vault.commit(writes))
+
+  async function follow(done: Promise<unknown>): Promise<void> {
     waiting += 1
     last = Promise.all([last, done])
     last.catch(() => undefined)
@@ -71,6 +74,7 @@ export function openAuthState(vault: SessionVault, onFailure: (error: unknown) =
     creds,
     keys,
     commit,
+    follow,
     saveCreds() {
       const bytes = encodeValue(CREDS.type, creds)
       if (!failed && bytes.equals(saved.bytes)) return saved.onDisk

@@ -213,14 +213,18 @@ export function openSocket(parts: SocketParts): Connection {
   }
 
   return {
-    async send({ id, to, raw: encoded }) {
+    async send({ id, to, raw: encoded, stored }) {
       if (ended) throw new SendUnconfirmed('The connection has ended')
+      // Its failure ends the socket by itself (`onStorageFailure`).
+      if (stored) auth.follow(stored).catch(() => undefined)
       const answer = acks.expect(id)
       try {
-        await sock.relayMessage(to, proto.Message.decode(encoded), {
+        const relayed = sock.relayMessage(to, proto.Message.decode(encoded), {
           messageId: id,
           useCachedGroupMetadata: true,
         })
+        // Baileys may go on waiting after the end for an answer that cannot come any more.
+        await Promise.race([relayed, answer])
       } catch (error) {
         acks.forget(id)
         if (!ended && !isConnectionTrouble(error)) throw error
