@@ -47,8 +47,8 @@ export class Connection implements Line, DeviceLink {
   #outgoing: Cipher | null = null
   #registration: Registration | null = null
   #origin: Origin | null = null
-  /** Frames and chunks that wait while the connection is stalled. */
-  #held: { out: Buffer[]; in: Buffer[] } | null = null
+  /** Frames and chunks that wait while the connection is stalled, and the fault that made them wait. */
+  #held: { by: string; out: Buffer[]; in: Buffer[] } | null = null
   #cancelGoodbye: () => void = () => {}
 
   /** What faults may know it by. */
@@ -60,7 +60,7 @@ export class Connection implements Line, DeviceLink {
     readonly reception: Reception,
   ) {
     this.#noise = new Responder(reception.serverStatic, keyPairOf(world.random(32)), STREAM_HEADER)
-    if (world.faults.hit('stall', this.target)) this.stall()
+    this.#stallByFault()
   }
 
   /** The logged-in device; throws before the login. */
@@ -174,7 +174,12 @@ export class Connection implements Line, DeviceLink {
     if (refuse !== undefined) throw new Refusal(refuse.status ?? 503, 'service-unavailable')
     const limit = faults.hit('rate_limit', this.target)
     if (limit !== undefined) throw new Refusal(limit.status ?? 429, 'rate-overlimit')
-    if (faults.hit('stall', this.target)) this.stall()
+    this.#stallByFault()
+  }
+
+  #stallByFault(): void {
+    const fault = this.world.faults.hit('stall', this.target)
+    if (fault !== undefined) this.stall(fault.id)
   }
 
   /** Fails the connection as for a banned account: for a while with 402 and an end, or for good. */
@@ -248,14 +253,14 @@ export class Connection implements Line, DeviceLink {
   }
 
   /** Goes silent in both directions, without losing anything. */
-  stall(): void {
-    this.#held ??= { out: [], in: [] }
+  stall(by: string): void {
+    this.#held ??= { by, out: [], in: [] }
   }
 
-  /** Speaks and listens again. */
-  resume(): void {
+  /** Speaks and listens again, if it was this fault that silenced it. */
+  resume(by: string): void {
     const held = this.#held
-    if (held === null) return
+    if (held?.by !== by) return
     this.#held = null
     for (const frame of held.out) this.wire.send(frame)
     for (const chunk of held.in) this.receive(chunk)

@@ -25,7 +25,7 @@ const onWaiting = (act: (registration: NonNullable<Connection['registration']>) 
 
 const ACTIONS: Partial<Record<FaultKind, Action>> = {
   drop: done((connection) => connection.cut()),
-  stall: done((connection) => connection.stall()),
+  stall: done((connection, { id }) => connection.stall(id)),
   stream_error: done((connection, { code }) =>
     connection.end(node('stream:error', { code: String(code ?? 503) })),
   ),

@@ -74,7 +74,10 @@ export type FaultInput = {
   /** Hex of a client's public Noise key; the only name a connection has before it is paired. */
   noiseKey?: string
   all?: boolean
-  /** How many events it disturbs; default: no limit for standing kinds, one for `pair_refresh` and `passkey`. */
+  /**
+   * How many events it disturbs, live connections it has acted on among them; default: no limit, one for
+   * `pair_refresh` and `passkey`.
+   */
   times?: number
   /** How long it stands, in milliseconds. */
   for?: number
@@ -126,8 +129,8 @@ export class Faults {
 
   /** Adds a fault and lets it act. Throws a `TypeError` when it names nobody or no known kind. */
   add(input: FaultInput): Fault {
+    if (!Object.hasOwn(FAULT_KINDS, input.kind)) throw new TypeError(`Unknown fault "${input.kind}"`)
     const kind = FAULT_KINDS[input.kind]
-    if (kind === undefined) throw new TypeError(`Unknown fault "${input.kind}"`)
     if (!input.all && input.phoneNumber === undefined && input.noiseKey === undefined) {
       throw new TypeError('A fault needs phoneNumber, noiseKey or all')
     }
@@ -136,8 +139,8 @@ export class Faults {
     const fault: Fault = { ...input, id: `f${this.#next++}`, at, hits: 0 }
     if (until !== undefined) fault.until = until
 
-    const met = kind.now ? this.#act(fault) : 0
-    if (kind.later && !(isOneShot(fault) && met > 0)) {
+    if (kind.now) fault.hits = this.#act(fault)
+    if (kind.later && (!isSpent(fault) || LASTING.has(fault.kind))) {
       this.#standing.set(fault.id, fault)
       if (until !== undefined) this.after(until - at, () => this.#end(fault.id))
     }
@@ -161,8 +164,7 @@ export class Faults {
     const fault = this.find(kind, target)
     if (fault === undefined) return undefined
     fault.hits++
-    const limit = fault.times ?? (isOneShot(fault) ? 1 : Number.POSITIVE_INFINITY)
-    if (fault.hits >= limit) this.#end(fault.id)
+    if (isSpent(fault) && !LASTING.has(kind)) this.#end(fault.id)
     return fault
   }
 
@@ -170,7 +172,7 @@ export class Faults {
   find(kind: FaultKind, target: FaultTarget): Fault | undefined {
     const now = this.clock.now()
     for (const fault of this.#standing.values()) {
-      if (fault.kind !== kind || !meets(fault, target)) continue
+      if (fault.kind !== kind || isSpent(fault) || !meets(fault, target)) continue
       if (fault.until === undefined || fault.until > now) return fault
     }
     return undefined
@@ -185,12 +187,17 @@ export class Faults {
   }
 }
 
+/** Kinds that hold on to those they have met, and let go when they end. */
+const LASTING: ReadonlySet<FaultKind> = new Set<FaultKind>(['stall'])
+
 /** Kinds that are over once they have met somebody, unless told otherwise. */
-const isOneShot = (fault: FaultInput): boolean =>
-  (fault.kind === 'pair_refresh' || fault.kind === 'passkey') &&
-  fault.times === undefined &&
-  fault.for === undefined &&
-  fault.until === undefined
+const ONE_SHOT: ReadonlySet<FaultKind> = new Set<FaultKind>(['pair_refresh', 'passkey'])
+
+/** Whether a fault has met as many as it was meant for. */
+function isSpent({ kind, times, hits, until }: Fault): boolean {
+  const once = ONE_SHOT.has(kind) && until === undefined
+  return hits >= (times ?? (once ? 1 : Number.POSITIVE_INFINITY))
+}
 
 /** Whether a fault meets a target. */
 export function meets(fault: FaultInput, target: FaultTarget): boolean {

@@ -80,7 +80,7 @@ export function createSandboxServer(options: SandboxServerOptions = {}): Sandbox
   const connections = new Set<Connection>()
   world.faults.onAdd((fault) => actNow(world, connections, fault))
   world.faults.onEnd((fault) => {
-    if (fault.kind === 'stall') for (const connection of connections) connection.resume()
+    if (fault.kind === 'stall') for (const connection of connections) connection.resume(fault.id)
   })
 
   let listener: Server<{ connection: Connection | null }> | null = null

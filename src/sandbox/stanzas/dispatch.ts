@@ -2,6 +2,7 @@
 import type { BinaryNode } from '@whiskeysockets/baileys'
 import { node, SERVER } from '../node'
 import { Refusal, Violation } from '../refusal'
+import { entryOf } from '../table'
 import type { Origin, World } from '../world'
 import { handleAccount, handleBlocklist, handlePassive, handlePrivacy } from './account'
 import { handleAppState } from './app-state'
@@ -63,7 +64,7 @@ const LIMITED = new Set(['usync', 'w:g2', 'w:profile:picture'])
 
 /** Takes a stanza from a linked device. A stanza that nothing can be answered to ends its line. */
 export function receiveStanza(world: World, origin: Origin, stanza: BinaryNode): void {
-  const step = STANZAS[stanza.tag]
+  const step = entryOf(STANZAS, stanza.tag)
   try {
     if (step === undefined) throw new Violation(`Unknown stanza "${stanza.tag}"`)
     step(world, origin, stanza)
@@ -78,7 +79,7 @@ function handleQuery(world: World, origin: Origin, request: BinaryNode): void {
   if (type === 'result' || type === 'error') return
   if (!id) throw new Violation('A query without id')
   try {
-    const step = QUERIES[xmlns ?? '']
+    const step = entryOf(QUERIES, xmlns ?? '')
     if (step === undefined) throw new Refusal(501, 'feature-not-implemented')
     const target = { phoneNumber: origin.device.account.phoneNumber }
     if (LIMITED.has(xmlns ?? '') && origin.device.id !== 0 && world.faults.hit('rate_limit', target)) {

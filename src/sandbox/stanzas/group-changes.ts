@@ -4,6 +4,7 @@ import { type Group, isAdmin, type Role } from '../groups'
 import { parseJid } from '../jid'
 import { bytesOf, child, children, childText, node, result } from '../node'
 import { demand, Refusal } from '../refusal'
+import { entryOf } from '../table'
 import type { Account } from '../types'
 import type { Origin, World } from '../world'
 import { enter, mayBeAdded, removeMember } from './group-members'
@@ -21,7 +22,7 @@ export function changeGroup(change: Change): BinaryNode {
   demand(request.attrs.type === 'set', 400, 'bad-request')
   if (item.tag === 'accept') return acceptInvitation(change)
   demand(group.members.has(origin.device.account), 403, 'forbidden')
-  const step = CHANGES[item.tag]
+  const step = entryOf(CHANGES, item.tag)
   if (step === undefined) throw new Refusal(400, 'bad-request')
   return step(change)
 }

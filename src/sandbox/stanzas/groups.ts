@@ -4,6 +4,7 @@ import { type Group, isAdmin, memberJid } from '../groups'
 import { parseJid } from '../jid'
 import { child, children, node, result } from '../node'
 import { demand, Refusal } from '../refusal'
+import { entryOf } from '../table'
 import type { Origin, World } from '../world'
 import { changeGroup } from './group-changes'
 import { enter, mayBeAdded, removeMember } from './group-members'
@@ -19,7 +20,7 @@ export function handleGroups(world: World, origin: Origin, request: BinaryNode):
   const { to, type } = request.attrs
   const item = subject(request)
   if (to === NOBODYS_GROUP) {
-    const step = GENERAL[`${type} ${item.tag}`]
+    const step = entryOf(GENERAL, `${type} ${item.tag}`)
     demand(step !== undefined, 400, 'bad-request')
     return step(world, origin, request, item)
   }

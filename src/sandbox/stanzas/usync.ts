@@ -5,6 +5,7 @@ import { lidOf, pnOf } from '../directory'
 import { jidOf, parseJid } from '../jid'
 import { child, children, childText, node, result } from '../node'
 import { demand } from '../refusal'
+import { entryOf } from '../table'
 import type { Account } from '../types'
 import type { Origin, World } from '../world'
 
@@ -71,7 +72,7 @@ export function handleUsync(world: World, { device }: Origin, request: BinaryNod
     const { jid, ...named } = identify(world, user)
     const question: Question = { world, asker: device.account, user, ...named }
     const content = protocols
-      .map((protocol) => PROTOCOLS[protocol]?.(question))
+      .map((protocol) => entryOf(PROTOCOLS, protocol)?.(question))
       .filter((item) => item !== undefined)
     return node('user', { jid }, content)
   })
