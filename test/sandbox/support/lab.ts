@@ -106,10 +106,26 @@ export class Wire {
       if (this.#rest.length < end) return
       const frame = this.#rest.subarray(3, end)
       this.#rest = this.#rest.subarray(end)
-      if (this.#ciphers !== null) this.inbox.push(readStanza(this.#ciphers.in.decrypt(frame)))
+      if (this.#ciphers !== null) this.#openFrame(frame)
       else if (this.#onFrame !== null) this.#onFrame(frame)
       else this.#frames.push(frame)
     }
+  }
+
+  #openFrame(frame: Buffer) {
+    let plain: Buffer
+    try {
+      plain = this.#ciphers?.in.decrypt(frame) ?? frame
+    } catch (error) {
+      this.onBroken(error)
+      return
+    }
+    this.inbox.push(readStanza(plain))
+  }
+
+  /** Called with a frame's failure to decrypt. */
+  onBroken: (error: unknown) => void = (error) => {
+    throw error
   }
 
   async #nextFrame(): Promise<Buffer> {
