@@ -82,7 +82,7 @@ export class Directory {
     this.#byLid.set(account.lid, account)
   }
 
-  /** The same number on a new phone: new keys. Its companions have to be removed before. */
+  /** The same number on a new phone: new keys. Its companions have to be removed with it. */
   reinstall(account: Account, phone: PhoneRegistration): void {
     demand(signedPreKeyFits(phone.identityKey, phone.signedPreKey), 400, 'bad-signature')
     account.devices.set(0, phoneDevice(account, phone))

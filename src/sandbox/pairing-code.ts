@@ -37,7 +37,7 @@ function hello(registration: Registration, request: BinaryNode, reg: BinaryNode)
   demand(noiseKey?.equals(companion.noiseKey), 400, 'bad-request')
   // WhatsApp shows it to the user and turns away anything but `Browser (System)`.
   demand(/^.+ \(.+\)$/.test(childText(reg, 'companion_platform_display') ?? ''), 400, 'bad-request')
-  demand(childText(reg, 'companion_platform_id') !== undefined, 400, 'bad-request')
+  demand(childText(reg, 'companion_platform_id'), 400, 'bad-request')
 
   const account = world.directory.find(parseJid(reg.attrs.jid))
   const phone = account?.devices.get(0)

@@ -80,8 +80,9 @@ function phoneDevice(world: World, phone: PhoneRegistration): Device {
   const device = mainDevice(known)
   if (device.identityKey.equals(phone.identityKey)) return device
 
-  for (const companion of companionsOf(known)) removeCompanion(world, companion, DEVICE_REMOVED)
+  const companions = companionsOf(known)
   world.directory.reinstall(known, phone)
+  for (const companion of companions) removeCompanion(world, companion, DEVICE_REMOVED)
   announceIdentity(world, known)
   return mainDevice(known)
 }

@@ -146,6 +146,27 @@ describe('members', () => {
     expect(outcome(await get(cleo, jid, 'query'))).toBe('403')
   })
 
+  test('are named in a change, and not too many of them', async () => {
+    const { jid } = await create(ben.phone.jid)
+    const many = Array.from({ length: 1025 }, () => ben.phone.jid)
+    expect(await change(anna, jid, 'add')).toBe('406')
+    expect(await change(anna, jid, 'add', ...many)).toBe('406')
+  })
+
+  test('are 1,024 at most', async () => {
+    const { jid } = await create(ben.phone.jid)
+    const group = lab.server.groups.get(jid)
+    for (let at = 0; at < 1022; at++) {
+      const { account } = lab.phone(`4923${String(at).padStart(10, '0')}`, {
+        preKeys: 0,
+        keys: anna.phone.keys,
+      })
+      group?.members.set(account, 'member')
+    }
+    expect(await change(anna, jid, 'add', cleo.phone.jid)).toEqual(['419'])
+    expect(outcome(await set(cleo, '@g.us', node('invite', { code: group?.inviteCode })))).toBe('419')
+  })
+
   test('leave, and the group is never without an admin', async () => {
     const { jid } = await create(ben.phone.jid, cleo.phone.jid)
     const id = jid.replace('@g.us', '')
@@ -200,6 +221,8 @@ describe('settings', () => {
     expect(outcome(await describe('d1', 'At eight'))).toBe('result')
     expect(childText((await news(anna, jid, 'description')).item, 'body')).toBe('At eight')
     expect(outcome(await describe('d2', 'At nine'))).toBe('409')
+    expect(outcome(await describe('d2', 'x'.repeat(2049), 'd1'))).toBe('406')
+    expect(outcome(await set(ben, jid, node('description', { id: 'd2', prev: 'd1' })))).toBe('400')
     expect(outcome(await describe('d2', 'At nine', 'd1'))).toBe('result')
     const described = child(child(await get(anna, jid, 'query'), 'group'), 'description')
     expect(described?.attrs).toMatchObject({
@@ -250,6 +273,10 @@ describe('settings', () => {
 
   test('its picture is the group’s own', async () => {
     const { jid } = await create(ben.phone.jid)
+    const locked = await create(ben.phone.jid)
+    await set(anna, locked.jid, node('locked'))
+    const refused = await ben.wire.query('w:profile:picture', 'set', [], { target: locked.jid })
+    expect(outcome(refused)).toBe('403')
     const picture = (who: Party, type: string, content: BinaryNode[]) =>
       who.wire.query('w:profile:picture', type, content, { target: jid })
     const put = child(

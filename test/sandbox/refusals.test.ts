@@ -187,6 +187,31 @@ describe('messages', () => {
       () => message(id(), group, [], [skmsg], { participant: friend.phone.lid }),
     ],
     [
+      'between own devices, to itself',
+      '479',
+      () => message(id(), me.companion.jid(), [], [enc('msg')], { category: 'peer' }),
+    ],
+    [
+      'between own devices, encrypted for a group',
+      '479',
+      () => message(id(), me.phone.jid, [], [enc('skmsg')], { category: 'peer' }),
+    ],
+    [
+      'to one member who asked and is not linked',
+      '479',
+      () => message(id(), group, [], [enc('msg')], { participant: `${friend.phone.account.lid}:9@lid` }),
+    ],
+    [
+      'to one member who asked, who is oneself',
+      '479',
+      () => message(id(), group, [], [enc('msg')], { participant: me.companion.jid('lid') }),
+    ],
+    [
+      'to one status reader who is not linked',
+      '479',
+      () => message(id(), 'status@broadcast', [], [enc('msg')], { participant: '1:1@lid' }),
+    ],
+    [
       'to status readers in good form',
       'taken',
       () => message(id(), 'status@broadcast', [to(friend.phone.lid)], [skmsg]),
@@ -263,6 +288,10 @@ describe('receipts', () => {
     expect(ack.attrs.error ?? 'taken').toBe(expected)
   })
 })
+
+/** An invitation that an admin has sent. */
+const acceptance = (jid: string, admin: string) =>
+  node('accept', { code: lab.server.groups.get(jid)?.inviteCode, admin, expiration: '4000000000' })
 
 describe('queries', () => {
   const lists = (count: number) =>
@@ -408,6 +437,77 @@ describe('queries', () => {
       'to enter by a wrong invitation',
       '406',
       () => wire.query('w:g2', 'set', [node('invite', { code: 'wrong' })], { to: '@g.us' }),
+    ],
+    ['to do something unknown to the account', '400', () => wire.query('md', 'set', [node('shoes')])],
+    ['for something unknown in privacy', '400', () => wire.query('privacy', 'get', [node('shoes')])],
+    [
+      'to give a token to nobody',
+      '404',
+      () =>
+        wire.query('privacy', 'set', [
+          node('tokens', {}, [node('token', { jid: '4929999999999@s.whatsapp.net', t: '1' })]),
+        ]),
+    ],
+    [
+      'for app state without a collection',
+      '400',
+      () => wire.query('w:sync:app:state', 'set', [node('sync')]),
+    ],
+    [
+      'for app state by the wrong verb',
+      '400',
+      () =>
+        wire.query('w:sync:app:state', 'get', [
+          node('sync', {}, [node('collection', { name: 'regular', version: '0' })]),
+        ]),
+    ],
+    ['for keys by the wrong verb', '400', () => wire.query('encrypt', 'poke', [node('count')])],
+    ['for unknown keys', '400', () => wire.query('encrypt', 'get', [node('shoes')])],
+    [
+      'to change an about text by the wrong verb',
+      '400',
+      () => wire.query('status', 'get', [node('status', {}, 'x')]),
+    ],
+    [
+      'for messages that disappear some day',
+      '400',
+      () => wire.query('disappearing_mode', 'set', [node('disappearing_mode', { duration: 'soon' })]),
+    ],
+    ['about a picture by the wrong verb', '400', () => wire.query('w:profile:picture', 'poke', [])],
+    [
+      'for the picture of nobody',
+      '404',
+      () => wire.query('w:profile:picture', 'get', [], { target: '4929999999999@s.whatsapp.net' }),
+    ],
+    [
+      'for groups in an unknown way',
+      '400',
+      () => wire.query('w:g2', 'get', [node('shoes')], { to: '@g.us' }),
+    ],
+    [
+      'for a preview by a wrong invitation',
+      '406',
+      () => wire.query('w:g2', 'get', [node('invite', { code: 'wrong' })], { to: '@g.us' }),
+    ],
+    [
+      'about something unknown of a group',
+      '400',
+      () => wire.query('w:g2', 'get', [node('shoes')], { to: group }),
+    ],
+    [
+      'to change a group by the wrong verb',
+      '400',
+      () => wire.query('w:g2', 'poke', [node('locked')], { to: group }),
+    ],
+    [
+      'to change a group one is not in',
+      '403',
+      () => wire.query('w:g2', 'set', [node('subject', {}, 'Mine')], { to: foreignGroup }),
+    ],
+    [
+      'to enter a group one is in',
+      '409',
+      () => wire.query('w:g2', 'set', [acceptance(group, friend.phone.jid)], { to: group }),
     ],
     [
       'for an unknown change to a group',

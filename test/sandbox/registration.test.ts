@@ -273,6 +273,7 @@ describe('registration data is refused', () => {
     ['another key type', { eKeytype: Buffer.from([6]) }],
     ['a short registration id', { eRegid: Buffer.from([1]) }],
     ['no build hash', { buildHash: new Uint8Array() }],
+    ['nothing about itself', { deviceProps: null }],
   ])('%s', async (_, changes) => {
     const { wire, first } = await attempt(lab.companion().registration(changes))
     expect(first).toMatchObject({ tag: 'failure', attrs: { reason: '400' } })
@@ -311,18 +312,25 @@ describe('linking by code', () => {
     phone: ReturnType<Lab['phone']>,
     ref: string,
     identity = phone.keys.identity.public,
+    size = 80,
   ) =>
     node('iq', { type: 'set', xmlns: 'md', to: SERVER }, [
       node(TAG, { stage: 'primary_hello' }, [
-        node('link_code_pairing_wrapped_primary_ephemeral_pub', {}, randomBytes(80)),
+        node('link_code_pairing_wrapped_primary_ephemeral_pub', {}, randomBytes(size)),
         node('primary_identity_pub', {}, identity),
         node('link_code_pairing_ref', {}, ref),
       ]),
     ])
-  const finish = (companion: Companion, jid: string, ref: string, size = 156) => [
+  const finish = (
+    companion: Companion,
+    jid: string,
+    ref: string,
+    size = 156,
+    identity = companion.keys.identity.public,
+  ) => [
     node(TAG, { jid, stage: 'companion_finish' }, [
       node('link_code_pairing_wrapped_key_bundle', {}, randomBytes(size)),
-      node('companion_identity_public', {}, companion.keys.identity.public),
+      node('companion_identity_public', {}, identity),
       node('link_code_pairing_ref', {}, ref),
     ]),
   ]
@@ -362,6 +370,7 @@ describe('linking by code', () => {
       { link_code_pairing_wrapped_companion_ephemeral_pub: randomBytes(79) },
     ],
     ['somebody else’s connection key', '400', { companion_server_auth_key_pub: randomBytes(32) }],
+    ['no platform', '400', { companion_platform_id: '' }],
     ['a name that is not Browser (System)', '400', { companion_platform_display: 'My Tool' }],
   ])('does not begin for %s', async (_, code, changes) => {
     const companion = lab.companion()
@@ -383,8 +392,14 @@ describe('linking by code', () => {
     expect(await messageOf(stranger.uplink.query(primaryHello(stranger, ref)))).toContain('404')
     expect(await messageOf(phone.uplink.query(primaryHello(phone, ref, randomBytes(32))))).toContain('403')
     expect(await messageOf(phone.uplink.query(primaryHello(phone, 'another')))).toContain('404')
+    const short = primaryHello(phone, ref, phone.keys.identity.public, 79)
+    expect(await messageOf(phone.uplink.query(short))).toContain('400')
     await phone.uplink.query(primaryHello(phone, ref))
     expect(outcome(await wire.query('md', 'set', finish(companion, phone.jid, ref, 20)))).toBe('400')
+    const foreign = finish(companion, phone.jid, ref, 156, randomBytes(32))
+    expect(outcome(await wire.query('md', 'set', foreign))).toBe('400')
+    expect(outcome(await wire.query('md', 'set', [node('shoes')]))).toBe('400')
+    expect(outcome(await wire.query('md', 'get', hello(companion, phone.jid)))).toBe('400')
     expect(outcome(await wire.query('md', 'set', finish(companion, phone.jid, ref)))).toBe('result')
     wire.close()
   })
@@ -413,9 +428,20 @@ test('a phone set up anew logs its companions out and has another identity', asy
   expect(first.attrs.reason).toBe('401')
 })
 
-test('a phone with forged keys is not switched on', () => {
+test('a phone with forged keys is not switched on', async () => {
   const keys = { ...lab.phone('4915600000002').keys }
   keys.signedPreKey = { ...keys.signedPreKey, signature: randomBytes(64) }
   expect(() => lab.phone('4915600000003', { keys })).toThrow('bad-signature')
   expect(() => lab.phone('12ab')).toThrow('bad-phone-number')
+  // Nor does it take the place of one that is there.
+  const { companion } = await lab.linked('4915600000004')
+  const forged = { ...keys, identity: makePair() }
+  expect(() => lab.phone('4915600000004', { keys: forged })).toThrow('bad-signature')
+  expect((await companion.login()).first.tag).toBe('success')
+})
+
+test('a phone cannot unlink itself', () => {
+  const phone = lab.phone('4915600000005')
+  expect(() => phone.uplink.unlink(0)).toThrow('403')
+  expect(() => phone.uplink.unlink(5)).toThrow('404')
 })

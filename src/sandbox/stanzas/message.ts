@@ -50,7 +50,6 @@ function checked(world: World, sender: Device, stanza: BinaryNode): Outgoing {
   demand(parseJid(to) !== undefined, MALFORMED, 'no recipient')
   demand(type !== undefined && TYPES.has(type), MALFORMED, 'unknown message type')
   const encs = [...children(stanza, 'enc'), ...addressed(stanza).flatMap((item) => children(item, 'enc'))]
-  demand(encs.length > 0, MALFORMED, 'nothing encrypted')
   for (const enc of encs) {
     demand(enc.attrs.v === '2' && enc.content instanceof Uint8Array, MALFORMED, 'not an encrypted message')
   }

@@ -75,15 +75,13 @@ function checkRetry(device: Device, receipt: BinaryNode): void {
 }
 
 function relay(world: World, reader: Device, receipt: BinaryNode, to: string): void {
-  const { participant, type } = receipt.attrs
+  const { type } = receipt.attrs
   if (isGroup(to) || to === 'status@broadcast') {
     relayInGroup(world, reader, receipt, to)
     return
   }
   const author = world.directory.find(parseJid(to))
   demand(author !== undefined, 404, 'item-not-found')
-  if (participant !== undefined && type !== 'sender') demand(parseJid(participant), 400, 'bad-request')
-
   if (FOR_ONE_DEVICE.has(type ?? '')) {
     const device = world.directory.device(parseJid(to))
     if (device !== undefined && device !== reader) {
