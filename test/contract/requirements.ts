@@ -193,5 +193,5 @@ export const STILL_OPEN: readonly string[] = [
   '§6 server-sent events',
   '§7 /metrics, the interactive explorer, the Postman collection',
   '§8 chats, contacts, groups, channels, labels, presence, profile',
-  '§9 key, user, backup and restore commands; RETENTION_* variables',
+  '§9 key, user, backup and restore commands; RETENTION_MESSAGES, RETENTION_MEDIA',
 ]
