@@ -18,7 +18,12 @@ export type Change =
   /** Removes the session and all that belongs to it. */
   | { kind: 'session_deleted'; sessionId: SessionId }
   | { kind: 'session_active'; sessionId: SessionId; at: number }
-  /** News only when (session, id, fromMe) is not stored yet. */
+  /**
+   * News only when (session, id, fromMe) is not stored yet. A message that acts on another (`ACTION_TYPES`) is applied to
+   * it in the same write: at once when it came from WhatsApp, with its acknowledgement when it is ours. An edit counts
+   * only from the author of its target, a deletion from the author or in a group, a reaction and a vote replace those
+   * of the same person.
+   */
   | { kind: 'message'; message: Message; keepContent: boolean; inboxId: number | null }
   /** News only when the status climbs. */
   | {
@@ -29,6 +34,10 @@ export type Change =
       at: number
       error: { code: string; says: string } | null
     }
+  /** The file of a queued message lies at WhatsApp: its encoded form is complete, nothing is left to upload. */
+  | { kind: 'message_attached'; sessionId: SessionId; messageId: MessageId; raw: Uint8Array }
+  /** News only when it was otherwise. */
+  | { kind: 'message_starred'; sessionId: SessionId; messageId: MessageId; fromMe: boolean; starred: boolean }
   /** News only when the pair was not known; rows stored under the phone address move to the LID. */
   | { kind: 'identity'; sessionId: SessionId; lid: Jid; phoneNumber: string }
   /** Stanzas that were handled and left nothing to store. */

@@ -1,77 +1,60 @@
 /**
- * What a message can hold: one schema per type, one union, the same field names in and out.
+ * What a message can hold: one union told, one union asked for, the same field names in both.
  *
- * A new type is one schema here, one reader and one writer in the adapter; everything that must change does not compile
- * until it has changed.
+ * A type is one schema in `content-*.ts`, one reader and one writer in the adapter; what must change with it does not
+ * compile until it has changed.
  */
 import { type Static, Type } from '@sinclair/typebox'
+import {
+  DeleteAsk,
+  DeleteContent,
+  EditAsk,
+  EditContent,
+  PinAsk,
+  PinContent,
+  ReactionAsk,
+  ReactionContent,
+  VoteAsk,
+  VoteContent,
+} from './content-actions'
+import { target } from './content-limits'
+import {
+  AlbumAsk,
+  AlbumContent,
+  AudioAsk,
+  AudioContent,
+  DocumentAsk,
+  DocumentContent,
+  ImageAsk,
+  ImageContent,
+  StickerAsk,
+  StickerContent,
+  VideoAsk,
+  VideoContent,
+} from './content-media'
+import {
+  ButtonsContent,
+  ChoiceContent,
+  ContactAsk,
+  ContactContent,
+  EventAsk,
+  EventContent,
+  InviteContent,
+  ListContent,
+  LocationAsk,
+  LocationContent,
+  PollAsk,
+  PollContent,
+  ProductContent,
+  TextAsk,
+  TextContent,
+  UnknownContent,
+} from './content-plain'
 
-const optionalText = (maxLength: number) => Type.Optional(Type.String({ maxLength }))
+export { MAX_TEXT_LENGTH } from './content-limits'
+export { type Media, MediaSchema } from './content-media'
 
-/** WhatsApp's own hard limit for a text. */
-export const MAX_TEXT_LENGTH = 65_536
-
-export const TextContent = Type.Object({
-  type: Type.Literal('text'),
-  text: Type.String({ minLength: 1, maxLength: MAX_TEXT_LENGTH }),
-})
-
-/** A file as described inside a message; the bytes are fetched on demand. */
-export const MediaSchema = Type.Object({
-  mimetype: Type.Union([Type.String(), Type.Null()]),
-  size: Type.Union([Type.Integer(), Type.Null()], { description: 'Bytes' }),
-  filename: Type.Optional(Type.String()),
-  seconds: Type.Optional(Type.Integer()),
-  width: Type.Optional(Type.Integer()),
-  height: Type.Optional(Type.Integer()),
-})
-export type Media = Static<typeof MediaSchema>
-
-const media = <Name extends string>(type: Name) =>
-  Type.Object({ type: Type.Literal(type), caption: optionalText(MAX_TEXT_LENGTH), media: MediaSchema })
-
-export const ImageContent = media('image')
-export const VideoContent = media('video')
-export const AudioContent = Type.Object({
-  type: Type.Literal('audio'),
-  ptt: Type.Boolean({ description: 'A voice note' }),
-  media: MediaSchema,
-})
-export const DocumentContent = media('document')
-export const StickerContent = Type.Object({ type: Type.Literal('sticker'), media: MediaSchema })
-export const LocationContent = Type.Object({
-  type: Type.Literal('location'),
-  latitude: Type.Number({ minimum: -90, maximum: 90 }),
-  longitude: Type.Number({ minimum: -180, maximum: 180 }),
-  name: optionalText(1024),
-  address: optionalText(4096),
-  live: Type.Optional(Type.Boolean()),
-})
-export const ContactCard = Type.Object({
-  fullName: Type.String(),
-  phoneNumber: Type.Optional(Type.String()),
-  vcard: Type.Optional(Type.String()),
-})
-export const ContactContent = Type.Object({
-  type: Type.Literal('contact'),
-  contacts: Type.Array(ContactCard),
-})
-export const PollContent = Type.Object({
-  type: Type.Literal('poll'),
-  question: Type.String(),
-  options: Type.Array(Type.String()),
-  selectable: Type.Integer({ minimum: 0 }),
-})
-export const ReactionContent = Type.Object({
-  type: Type.Literal('reaction'),
-  emoji: Type.String({ description: 'Empty = the reaction was taken back' }),
-  targetMessageId: Type.String(),
-})
-export const UnknownContent = Type.Object({
-  type: Type.Literal('unknown'),
-  kind: Type.String({ description: 'WhatsApp’s own name of the message type' }),
-})
-
+/** A message as it is told, stored and shown. */
 export const ContentSchema = Type.Union([
   TextContent,
   ImageContent,
@@ -79,19 +62,109 @@ export const ContentSchema = Type.Union([
   AudioContent,
   DocumentContent,
   StickerContent,
+  AlbumContent,
   LocationContent,
   ContactContent,
   PollContent,
+  EventContent,
   ReactionContent,
+  EditContent,
+  DeleteContent,
+  PinContent,
+  VoteContent,
+  ButtonsContent,
+  ListContent,
+  ChoiceContent,
+  ProductContent,
+  InviteContent,
   UnknownContent,
 ])
 export type Content = Static<typeof ContentSchema>
 export type MessageType = Content['type']
+export type ContentOf<T extends MessageType> = Extract<Content, { type: T }>
 
 export const MESSAGE_TYPES = ContentSchema.anyOf.map((schema) => schema.properties.type.const)
 
-/** What can be sent so far. */
-export type SendableContent = Static<typeof TextContent>
+/** A message of this session sent on to somebody else; it becomes a message of the original's type. */
+export const ForwardAsk = Type.Object(
+  { type: Type.Literal('forward'), messageId: target('The message that is sent on') },
+  { additionalProperties: false },
+)
+
+/** What can be asked for; by type, so that each has its route. */
+export const ASKS = {
+  text: TextAsk,
+  image: ImageAsk,
+  video: VideoAsk,
+  audio: AudioAsk,
+  document: DocumentAsk,
+  sticker: StickerAsk,
+  album: AlbumAsk,
+  location: LocationAsk,
+  contact: ContactAsk,
+  poll: PollAsk,
+  event: EventAsk,
+  reaction: ReactionAsk,
+  edit: EditAsk,
+  delete: DeleteAsk,
+  pin: PinAsk,
+  vote: VoteAsk,
+  forward: ForwardAsk,
+} as const
+export type AskType = keyof typeof ASKS
+export const ASK_TYPES = Object.keys(ASKS) as AskType[]
+export type Ask = { [T in AskType]: Static<(typeof ASKS)[T]> }[AskType]
+export type AskOf<T extends AskType> = Extract<Ask, { type: T }>
+
+/** Every ask in one schema: `POST /api/messages/send`. */
+export const AskSchema = Type.Union(ASK_TYPES.map((type) => ASKS[type]))
+
+/** Types that act on another message: stored, but shown in a history only when asked for by type. */
+export const ACTION_TYPES = [
+  'reaction',
+  'edit',
+  'delete',
+  'pin',
+  'vote',
+] as const satisfies readonly MessageType[]
+export type ActionType = (typeof ACTION_TYPES)[number]
+export type ActionContent = ContentOf<ActionType>
+export const isAction = (content: Content): content is ActionContent =>
+  (ACTION_TYPES as readonly string[]).includes(content.type)
+
+/** Types that this service writes: everything that can be asked for except what becomes another type. */
+export type SendableType = Exclude<AskType, 'forward'>
+export type SendableContent = ContentOf<SendableType>
+
+/** The words of a message as people search and quote them: text, caption, question, name; null when it has none. */
+export function wordsOf(content: Content): string | null {
+  switch (content.type) {
+    case 'text':
+    case 'edit':
+    case 'buttons':
+    case 'list':
+    case 'choice':
+      return content.text
+    case 'poll':
+      return content.question
+    case 'event':
+      return content.name
+    case 'product':
+      return content.title
+    case 'contact':
+      return content.contacts.map(({ fullName }) => fullName).join(', ')
+    case 'document':
+      return content.caption ?? content.media.filename ?? null
+    case 'location':
+      return content.name ?? content.caption ?? null
+    case 'image':
+    case 'video':
+    case 'invite':
+      return content.caption ?? null
+    default:
+      return null
+  }
+}
 
 /** Content without its `type`, as payloads carry it beside their own fields. */
 export function contentFields(content: Content): Record<string, unknown> {

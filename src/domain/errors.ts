@@ -109,6 +109,19 @@ const CATALOGUE = {
   },
   NUMBER_NOT_ON_WHATSAPP: { status: 404, says: 'This number is not on WhatsApp' },
   MESSAGE_NOT_FOUND: { status: 404, says: 'Message not found' },
+  MESSAGE_NOT_QUEUED: {
+    status: 409,
+    says: 'This message does not wait any more',
+    action: 'Ask for its status; a sent message can be taken back with send/delete',
+  },
+  MESSAGE_CANCELLED: { status: 409, says: 'The message was cancelled before it was sent' },
+  MESSAGE_EXPIRED: { status: 410, says: 'The message was not sent within its time to live' },
+  MESSAGE_NOT_SUITABLE: { status: 400, says: 'This cannot be done with that message' },
+  SESSION_RESTRICTED: {
+    status: 403,
+    says: 'WhatsApp does not let this number write to new chats at the moment',
+    action: 'Wait until details.until; chats that exist already go on',
+  },
   MESSAGE_REJECTED: { status: 502, says: 'WhatsApp rejected the message' },
   MESSAGE_TIMEOUT: {
     status: 504,
@@ -116,6 +129,33 @@ const CATALOGUE = {
     action: 'It stays queued under this id; ask for its status, or repeat with the same Idempotency-Key',
   },
   QUEUE_FULL: { status: 429, says: 'The queue of this session is full', action: 'Send more slowly' },
+  MEDIA_URL_FORBIDDEN: {
+    status: 400,
+    says: 'This media URL is not allowed',
+    action: 'Use http or https and a public address, or send the file itself',
+  },
+  MEDIA_DOWNLOAD_FAILED: {
+    status: 400,
+    says: 'The file could not be fetched',
+    action: 'See details.reason; check that the URL answers with the file',
+  },
+  FILE_TOO_LARGE: { status: 413, says: 'The file is too large', action: 'See details.maxBytes' },
+  MEDIA_CONVERSION_UNAVAILABLE: {
+    status: 400,
+    says: 'This file cannot be converted on this server',
+    action: 'Install ffmpeg on the server, or send the format named in details.accepted',
+  },
+  MEDIA_UNAVAILABLE: {
+    status: 424,
+    says: 'WhatsApp does not have this file any more',
+    action: 'See details.reason; when it has expired, the phone must be online to upload it again',
+  },
+  MEDIA_NOT_FOUND: { status: 404, says: 'This message has no file' },
+  UPLOAD_NOT_FOUND: {
+    status: 404,
+    says: 'There is no such upload',
+    action: 'Upload the file again; uploads expire',
+  },
   WEBHOOK_URL_FORBIDDEN: {
     status: 400,
     says: 'This webhook URL is not allowed',

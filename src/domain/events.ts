@@ -20,6 +20,11 @@ const CATALOGUE = {
   'session.deleted': { kept: true, says: 'emitted as the last event of a session' },
   'session.settings_updated': { kept: true, says: 'emitted when name, description or settings have changed' },
   'session.limit_reached': { kept: true, says: 'emitted when a session was refused because of the plan' },
+  'session.restricted': {
+    kept: true,
+    says: 'emitted when WhatsApp restricts what this number may send, with until when; established chats go on',
+  },
+  'session.unrestricted': { kept: true, says: 'emitted when a restriction has ended' },
   'session.credentials_cleared': {
     kept: true,
     says: 'emitted when stored credentials were removed on request',
@@ -34,7 +39,16 @@ const CATALOGUE = {
   'message.read': { kept: true, says: 'emitted when the message was read' },
   'message.played': { kept: true, says: 'emitted when the voice note or video was played' },
   'message.failed': { kept: true, says: 'emitted when a message cannot be sent; nothing is tried again' },
+  'message.edited': { kept: true, says: 'emitted when the words of a message were replaced' },
+  'message.deleted': { kept: true, says: 'emitted when a message was taken back for everyone' },
   'message.reaction': { kept: true, says: 'emitted when somebody reacts to a message' },
+  'message.poll_vote': { kept: true, says: 'emitted when somebody votes in a poll, with the chosen options' },
+  'message.pinned': { kept: true, says: 'emitted when a message was pinned in its chat, or unpinned' },
+  'message.starred': {
+    kept: true,
+    says: 'emitted when a message was starred on a device of ours, or unstarred',
+  },
+  'status.received': { kept: true, says: 'emitted when somebody has posted a status' },
   'contact.updated': { kept: true, says: 'emitted when a contact’s name or address has become known' },
   'group.updated': { kept: true, says: 'emitted when a group’s subject or settings have changed' },
   'group.participants': { kept: true, says: 'emitted when people join or leave a group' },

@@ -1,6 +1,7 @@
 /** Messages as we keep them, and the ladder of their statuses. */
 import type { Content, MessageType } from './content'
-import type { Jid, MessageId, Party, SessionId } from './ids'
+import type { Jid, MessageId, Party, SessionId, TenantId } from './ids'
+import type { FileId } from './media'
 
 export const MESSAGE_STATUSES = [
   'queued',
@@ -29,6 +30,23 @@ export const climbs = (current: MessageStatus, next: MessageStatus): boolean => 
 
 export type Quote = { messageId: string; from: string | null; text: string | null }
 
+/** What goes along with a message of any type; absent = not so. */
+export type MessageContext = {
+  /** Everybody in the group is named. */
+  mentionsAll?: true
+  /** How often it was forwarded, at least; 0 never stands here. */
+  forwardingScore?: number
+  /** It vanishes so many seconds after it was read. */
+  disappearingSeconds?: number
+  /** The album it belongs to. */
+  albumId?: string
+  /** Who may see a status post of ours. */
+  audience?: Jid[]
+}
+
+/** When a message that waits may leave, and until when it is still worth sending (ms). */
+export type Schedule = { sendAt: number | null; expiresAt: number | null }
+
 export type Message = {
   sessionId: SessionId
   id: MessageId
@@ -42,6 +60,7 @@ export type Message = {
   content: Content
   mentions: string[]
   quoted: Quote | null
+  context: MessageContext
   status: MessageStatus
   /** Milliseconds since the epoch, WhatsApp's time stamp for received ones. */
   timestamp: number
@@ -49,11 +68,34 @@ export type Message = {
   viaApi: boolean
   /** It arrived while we were away. */
   offline: boolean
+  /** The phone handed it over when it was linked; nobody was told of it, and it counts in no statistics. */
+  history: boolean
   error: { code: string; says: string } | null
   /** Encoded `proto.Message`: needed for retries, quotes and types we do not read yet. */
   raw: Uint8Array | null
   /** When the server acknowledged an outgoing message (ms). */
   ackedAt: number | null
+  /** The kept file that has not been uploaded to WhatsApp yet; `raw` has no place of it until then. */
+  attachment: FileId | null
+  /** Null for everything that is not queued. */
+  schedule: Schedule | null
+}
+
+export type Reaction = { emoji: string; from: 'me' | Party; at: number }
+/** A voter's present choice. */
+export type Vote = { options: string[]; from: 'me' | Party; at: number }
+
+/** What later messages have made of a stored one. */
+export type Afterlife = {
+  editedAt: number | null
+  /** Taken back: its content is gone. */
+  deletedAt: number | null
+  starred: boolean
+  /** When the pin ends (ms); null = not pinned. */
+  pinnedUntil: number | null
+  reactions: Reaction[]
+  /** Of a poll. */
+  votes: Vote[]
 }
 
 export type MessageFilter = {
@@ -66,13 +108,16 @@ export type MessageFilter = {
   chat?: string
   type?: MessageType
   status?: MessageStatus
+  /** Words that all stand in it, whatever their case and accents. */
+  search?: string
+  starred?: boolean
   /** Inclusive (ms). */
   start?: number
   end?: number
 }
 
 /** A stored message with its chat as people know it. */
-export type StoredMessage = Message & { chatParty: Party }
+export type StoredMessage = Message & { chatParty: Party; afterlife: Afterlife }
 
 /** Numbers of a session over a span of days. */
 export type MessageStats = {
@@ -90,8 +135,17 @@ export type MessageStats = {
 export interface Messages {
   get(sessionId: SessionId, id: string): StoredMessage | null
   list(filter: MessageFilter): { messages: StoredMessage[]; total: number }
-  /** Outgoing messages not yet acknowledged, oldest first: the send queue. */
+  /** Outgoing messages not yet acknowledged, in the order in which they were accepted: the send queue. */
   queued(sessionId: SessionId): StoredMessage[]
+  /** The same without content, for a look at a long queue. */
+  queuePage(
+    sessionId: SessionId,
+    page: { limit: number; offset: number },
+  ): { messages: StoredMessage[]; total: number }
+  /** The session of this tenant in which an own message of this id is stored. */
+  sessionOf(tenantId: TenantId, messageId: string): SessionId | null
+  /** Whether anything was ever written to or heard from this chat (actions and failures aside). */
+  isEstablished(sessionId: SessionId, chat: Jid): boolean
   queueLengths(ids: readonly SessionId[]): Map<SessionId, number>
   /** The encoded message that we sent or got under this id, for retries and quotes. */
   raw(sessionId: SessionId, id: string): Uint8Array | null

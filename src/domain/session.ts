@@ -55,6 +55,31 @@ export const SessionSettingsSchema = Type.Object(
     }),
     enableEncryption: Type.Boolean({ default: true, description: 'Encrypt message content at rest' }),
     markOnline: Type.Boolean({ default: false, description: 'Appear online while connected' }),
+    sendPacing: Type.Union(
+      [
+        Type.Object(
+          {
+            messagesPerMinute: Type.Integer({ minimum: 1, maximum: 6000 }),
+            jitter: Type.Optional(
+              Type.Number({ minimum: 0, maximum: 1, description: 'Random share by which each pause varies' }),
+            ),
+            typing: Type.Optional(
+              Type.Boolean({
+                description: 'Show “typing…” before each text, as long as its length suggests',
+              }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        Type.Null(),
+      ],
+      { default: null, description: 'How fast the queue sends; null = as fast as WhatsApp takes it' },
+    ),
+    queuePaused: Type.Boolean({ default: false, description: 'Messages are accepted but wait' }),
+    downloadMedia: Type.Boolean({
+      default: false,
+      description: 'Fetch every received file at once; otherwise when somebody asks for it',
+    }),
   },
   { additionalProperties: false },
 )
@@ -69,6 +94,18 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   ipWhitelist: [],
   enableEncryption: true,
   markOnline: false,
+  sendPacing: null,
+  queuePaused: false,
+  downloadMedia: false,
+}
+
+/** What WhatsApp does not let a number do for a while: writing to chats that do not exist yet. */
+export type Restriction = {
+  /** When it ends (ms); null when WhatsApp has not said. */
+  until: number | null
+  /** WhatsApp's own name of it, as far as it is known. */
+  type: string
+  since: number
 }
 
 /** What WhatsApp says about the linked number. */
@@ -92,6 +129,8 @@ export type Session = {
   me: Identity | null
   /** WhatsApp Web version of the present or last connection. */
   clientVersion: string | null
+  /** In force as far as we know. */
+  restriction: Restriction | null
   lastDisconnect: { code: number | null; reason: CloseReason; detail: string; at: number } | null
   createdAt: number
   updatedAt: number

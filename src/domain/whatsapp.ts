@@ -6,9 +6,10 @@
 import type { Closing } from './close-reasons'
 import type { Content, SendableContent } from './content'
 import type { Jid, MessageId, Party } from './ids'
-import type { MessageStatus, Quote } from './message'
+import type { Bytes } from './media'
+import type { MessageContext, MessageStatus, Quote } from './message'
 import type { SessionVault } from './ownership'
-import type { Identity } from './session'
+import type { Identity, Restriction } from './session'
 
 /** What WhatsApp or our own device says has happened. */
 export type Report =
@@ -24,7 +25,17 @@ export type Report =
   | { kind: 'handled'; inboxIds: number[] }
   | { kind: 'statuses'; statuses: StatusReport[] }
   | { kind: 'identities'; pairs: { lid: Jid; phoneNumber: string }[] }
-  | { kind: 'history'; chats: number; contacts: number; messages: number; progress: number | null }
+  /** A piece of what the phone hands over after linking; `messages` oldest first. */
+  | {
+      kind: 'history'
+      chats: number
+      contacts: number
+      messages: IncomingMessage[]
+      progress: number | null
+    }
+  | { kind: 'stars'; stars: { messageId: MessageId; fromMe: boolean; starred: boolean }[] }
+  /** WhatsApp has told, unasked, what this number may not do; null = nothing is forbidden any more. */
+  | { kind: 'restriction'; restriction: Restriction | null }
   | { kind: 'contacts'; contacts: { party: Party; name: string | null }[] }
   | { kind: 'groups'; groups: { id: Jid; subject: string | null; participants: number | null }[] }
   | { kind: 'participants'; group: Jid; action: string; participants: Party[]; by: Party | null }
@@ -45,6 +56,7 @@ export type IncomingMessage = {
   content: Content
   mentions: string[]
   quoted: Quote | null
+  context: MessageContext
   timestamp: number
   offline: boolean
   raw: Uint8Array
@@ -71,7 +83,48 @@ export type Outgoing = {
   raw: Uint8Array
   /** The message's own commit, on its way to disk: nothing leaves before it resolves, nor after it has rejected. */
   stored?: Promise<unknown>
+  /** Only of a status post: who is to see it. */
+  audience?: readonly Jid[]
 }
+
+/** What a file is to WhatsApp: decides its keys and where it is uploaded. */
+export type MediaKind = 'image' | 'video' | 'gif' | 'ptv' | 'audio' | 'voice' | 'document' | 'sticker'
+
+/** A file to be uploaded; `open` may be called more than once. */
+export type MediaSource = { kind: MediaKind; size: number; open: () => Bytes }
+
+/** Where an encrypted file lies at WhatsApp, and how to open it. */
+export type MediaPointer = {
+  url: string
+  directPath: string
+  mediaKey: Uint8Array
+  fileSha256: Uint8Array
+  fileEncSha256: Uint8Array
+  fileLength: number
+  /** Seconds since the epoch. */
+  mediaKeyTimestamp: number
+}
+
+/** A message as WhatsApp names it. */
+export type MessageRef = { id: string; chat: Jid; fromMe: boolean; sender: Jid | null }
+
+/** A stored message whose file is wanted. */
+export type MediaRequest = MessageRef & { raw: Uint8Array; maxBytes: number }
+
+/** Why a file of WhatsApp's could not be had. */
+export class MediaUnavailable extends Error {
+  constructor(
+    readonly reason: 'expired' | 'refused' | 'too_large' | 'corrupt' | 'no_file',
+    says: string,
+  ) {
+    super(says)
+    this.name = 'MediaUnavailable'
+  }
+}
+
+export const CHAT_PRESENCES = ['composing', 'recording', 'paused', 'available', 'unavailable'] as const
+/** What is shown to the other side; the last two concern all chats. */
+export type ChatPresence = (typeof CHAT_PRESENCES)[number]
 
 export type Acknowledgement = { at: number }
 
@@ -98,7 +151,23 @@ export interface Connection {
   send(message: Outgoing): Promise<Acknowledgement>
   /** A pairing code for this number, the same one throughout a pairing window. Rejects with `PAIRING_CODE_REFUSED`. */
   pairingCode(phoneNumber: string): Promise<{ code: string; expiresAt: number }>
+  /** One answer per number asked, `phoneNumber` as WhatsApp has registered it. */
   lookUp(phoneNumbers: readonly string[]): Promise<NumberLookup[]>
+  /** Encrypts and uploads a file; rejects with `SendUnconfirmed` when the media hosts cannot be reached now. */
+  upload(source: MediaSource): Promise<MediaPointer>
+  /**
+   * The plain bytes of a message's file, checked as they pass: whoever keeps them does so only when the stream ends
+   * without an error (`MediaUnavailable`). An expired copy is asked for again from the phone, once.
+   */
+  download(request: MediaRequest): Bytes
+  /** Shows “typing…”, “recording…”, or whether we are there. */
+  showPresence(to: Jid | null, presence: ChatPresence): Promise<void>
+  /** Stars or unstars on all devices of the account. */
+  star(message: MessageRef, starred: boolean): Promise<void>
+  /** Tells the authors that these messages were read. */
+  markRead(messages: readonly MessageRef[]): Promise<void>
+  /** What WhatsApp says this number may not do at the moment; null = nothing. */
+  restriction(): Promise<Restriction | null>
   /** Ends the socket and resolves when it is gone and everything received is reported; no unlinking. */
   close(): Promise<void>
   /** Asks WhatsApp to unlink this device (at most `LOGOUT_TIMEOUT`), then closes. */
@@ -117,11 +186,30 @@ export interface WhatsApp {
   open(request: OpenRequest, report: (report: Report) => void): Connection
   /** A fresh message id in WhatsApp's form. */
   newMessageId(): MessageId
-  /** Content → encoded `proto.Message`; pure. */
+  /** Content → encoded `proto.Message`; pure. A message with a file is incomplete until `attach`. */
   encode(content: SendableContent, context: EncodeContext): Uint8Array
+  /** An encoded message of ours, marked as forwarded once more and without what belonged to its first place. */
+  forward(raw: Uint8Array, context: EncodeContext): Uint8Array
+  /** Puts the place of its file into an encoded message. */
+  attach(raw: Uint8Array, pointer: MediaPointer): Uint8Array
+  /** What kind of file an encoded message carries, and where it lies as far as that is known. */
+  fileOf(raw: Uint8Array): { kind: MediaKind; pointer: MediaPointer | null } | null
 }
 
+/** A stored message that the new one points at. */
+export type Pointed = { id: string; raw: Uint8Array; chat: Jid; sender: Jid; fromMe: boolean }
+
 export type EncodeContext = {
+  /** Who we are, for what is signed or encrypted with our address; the LID when it is known. */
+  me: Jid
+  chat: Jid
   mentions: readonly Jid[]
-  quoted: { id: string; raw: Uint8Array; chat: Jid; sender: Jid } | null
+  quoted: Pointed | null
+  /** What an action acts on. */
+  target: Pointed | null
+  extra: MessageContext
+  /** A small JPEG of the file or of the linked page. */
+  thumbnail: Uint8Array | null
+  /** Milliseconds since the epoch. */
+  now: number
 }
