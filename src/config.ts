@@ -75,6 +75,15 @@ export const ConfigSchema = Type.Object({
   webhookAllowNetworks: list({
     description: 'CIDR ranges of private networks that webhooks may reach',
   }),
+  mediaAllowNetworks: list({
+    description: 'CIDR ranges of private networks from which files to be sent may be fetched',
+  }),
+  maxFileMb: Type.Integer({
+    default: 100,
+    minimum: 1,
+    maximum: 2048,
+    description: 'Largest document or video that is sent or fetched from WhatsApp, in megabytes',
+  }),
   logLevel: words(LOG_LEVELS, { default: 'info', description: 'Least severity that is logged' }),
   logFormat: words(['auto', 'json', 'pretty'], {
     default: 'auto',
@@ -108,6 +117,13 @@ export const ConfigSchema = Type.Object({
     maximum: 36_500,
     unit: 'd',
     description: 'Days that events can be replayed',
+  }),
+  retentionMedia: Type.Integer({
+    default: 30,
+    minimum: 1,
+    maximum: 36_500,
+    unit: 'd',
+    description: 'Days that the files of messages are kept; WhatsApp’s own copy lasts about as long',
   }),
   dbSync: words(['full', 'normal'], {
     default: 'full',

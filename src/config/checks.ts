@@ -35,6 +35,7 @@ export const CONFIG_CHECKS: readonly Check[] = [
     ),
   ({ trustedProxies }) => networks('TRUSTED_PROXIES', trustedProxies),
   ({ webhookAllowNetworks }) => networks('WEBHOOK_ALLOW_NETWORKS', webhookAllowNetworks),
+  ({ mediaAllowNetworks }) => networks('MEDIA_ALLOW_NETWORKS', mediaAllowNetworks),
   ({ corsOrigins }) =>
     corsOrigins.flatMap((origin) =>
       when(

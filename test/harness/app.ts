@@ -74,6 +74,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
       '--api-key': OWNER_KEY,
       '--webhook-allow-insecure': true,
       '--webhook-allow-networks': '127.0.0.0/8',
+      '--media-allow-networks': '127.0.0.0/8',
       ...options.flags,
     },
   })
