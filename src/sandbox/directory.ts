@@ -55,9 +55,13 @@ export class Directory {
     return undefined
   }
 
-  /** Opens an account with its phone; the number must be free. Refuses keys that do not belong together. */
+  /**
+   * Opens an account with its phone; the number must be free, in every spelling of it. Refuses keys that do not belong
+   * together.
+   */
   register(phone: PhoneRegistration): Account {
     demand(/^\d{5,15}$/.test(phone.phoneNumber), 400, 'bad-phone-number')
+    demand(this.lookUp(phone.phoneNumber) === undefined, 409, 'number-taken')
     demand(signedPreKeyFits(phone.identityKey, phone.signedPreKey), 400, 'bad-signature')
     const account: Account = {
       phoneNumber: phone.phoneNumber,

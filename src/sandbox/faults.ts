@@ -3,6 +3,7 @@
  * connections the moment they are added; standing kinds wait for the event they disturb. Most kinds do both or one, as
  * `FAULT_KINDS` says.
  */
+import { ReachoutTimelockEnforcementType } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
 
 export type FaultKind =
@@ -16,10 +17,16 @@ export type FaultKind =
   | 'outdated'
   | 'rate_limit'
   | 'reject_messages'
+  | 'restrict'
+  | 'cap'
   | 'slow_ack'
   | 'duplicate'
   | 'corrupt_frame'
   | 'media_gone'
+  | 'media_truncated'
+  | 'media_corrupt'
+  | 'media_hang'
+  | 'media_refuse'
   | 'pair_refresh'
   | 'passkey'
 
@@ -53,12 +60,34 @@ export const FAULT_KINDS: Record<FaultKind, { now: boolean; later: boolean; says
   reject_messages: {
     now: false,
     later: true,
-    says: 'acknowledges messages with the error `code` (default 479)',
+    says: 'acknowledges messages with the error `code` (default 479); with `contact`, only those to this number',
+  },
+  restrict: {
+    now: false,
+    later: true,
+    says:
+      'locks the account out of new chats (463) until it ends (default: a day), and tells it so, as `type`; ' +
+      'with `WEB_COMPANION_ONLY` its phone stays free',
+  },
+  cap: {
+    now: false,
+    later: true,
+    says:
+      'lets the account open `quota` new chats per `window` milliseconds (default: a day), tells it how many ' +
+      'are left, and refuses more with `code` (default 463)',
   },
   slow_ack: { now: false, later: true, says: 'acknowledges messages after `ms`' },
   duplicate: { now: false, later: true, says: 'delivers messages twice' },
   corrupt_frame: { now: true, later: false, says: 'sends one frame that does not decrypt' },
   media_gone: { now: false, later: true, says: 'answers downloads with 410' },
+  media_truncated: { now: false, later: true, says: 'sends only the first half of a download' },
+  media_corrupt: { now: false, later: true, says: 'flips a byte in the middle of a download' },
+  media_hang: { now: false, later: true, says: 'never answers a download, for as long as it stands' },
+  media_refuse: {
+    now: false,
+    later: true,
+    says: 'answers uploads and downloads with `status` (default 503)',
+  },
   pair_refresh: {
     now: true,
     later: true,
@@ -83,10 +112,18 @@ export type FaultInput = {
   for?: number
   /** When it ends, in milliseconds since the epoch. */
   until?: number
-  /** HTTP status of `refuse` and `rate_limit`. */
+  /** HTTP status of `refuse`, `rate_limit` and `media_refuse`. */
   status?: number
-  /** Code of `stream_error`, `ban` and `reject_messages`. */
+  /** Code of `stream_error`, `ban`, `reject_messages` and `cap`. */
   code?: number
+  /** Number of the only contact that `reject_messages` keeps messages from. */
+  contact?: string
+  /** What WhatsApp calls the reason of a `restrict`. */
+  type?: `${ReachoutTimelockEnforcementType}`
+  /** How many new chats a `cap` allows per `window`; 0 allows none. */
+  quota?: number
+  /** Milliseconds after which a `cap` begins to count anew. */
+  window?: number
   /** Delay of `slow_ack`. */
   ms?: number
   /** Lowest version that `outdated` accepts: `2.3000.1` or its parts. */
@@ -103,11 +140,17 @@ export type Fault = FaultInput & {
 }
 
 /** Who is asking: what is known of a connection or a device. An upgrade is known by nothing at all. */
-export type FaultTarget = { phoneNumber?: string | undefined; noiseKey?: string | undefined }
+export type FaultTarget = {
+  phoneNumber?: string | undefined
+  noiseKey?: string | undefined
+  /** Number of the other side, where there is one. */
+  contact?: string | undefined
+}
 
 /** The faults of one server. `act` is called once for each added fault that acts at once; it returns how many it met. */
 export class Faults {
   readonly #standing = new Map<string, Fault>()
+  readonly #begun: ((fault: Fault) => void)[] = []
   readonly #ended: ((fault: Fault) => void)[] = []
   #act: (fault: Fault) => number = () => 0
   #next = 1
@@ -122,6 +165,11 @@ export class Faults {
     this.#act = act
   }
 
+  /** Calls `listener` for each fault that has begun to stand. */
+  onBegin(listener: (fault: Fault) => void): void {
+    this.#begun.push(listener)
+  }
+
   /** Calls `listener` for each standing fault that ends: cleared, timed out or used up. */
   onEnd(listener: (fault: Fault) => void): void {
     this.#ended.push(listener)
@@ -134,8 +182,12 @@ export class Faults {
     if (!input.all && input.phoneNumber === undefined && input.noiseKey === undefined) {
       throw new TypeError('A fault needs phoneNumber, noiseKey or all')
     }
+    if (input.type !== undefined && !LOCK_TYPES.has(input.type)) {
+      throw new TypeError(`Unknown restriction "${input.type}"`)
+    }
     const at = this.clock.now()
-    const until = input.until ?? (input.for === undefined ? undefined : at + input.for)
+    const lasts = input.for ?? (input.kind === 'restrict' ? DAY_MS : undefined)
+    const until = input.until ?? (lasts === undefined ? undefined : at + lasts)
     const fault: Fault = { ...input, id: `f${this.#next++}`, at, hits: 0 }
     if (until !== undefined) fault.until = until
 
@@ -143,6 +195,7 @@ export class Faults {
     if (kind.later && (!isSpent(fault) || LASTING.has(fault.kind))) {
       this.#standing.set(fault.id, fault)
       if (until !== undefined) this.after(until - at, () => this.#end(fault.id))
+      for (const listener of this.#begun) listener(fault)
     }
     return fault
   }
@@ -162,10 +215,19 @@ export class Faults {
   hit(kind: FaultKind, target: FaultTarget): Fault | undefined {
     if (this.#standing.size === 0) return undefined
     const fault = this.find(kind, target)
-    if (fault === undefined) return undefined
-    fault.hits++
-    if (isSpent(fault) && !LASTING.has(kind)) this.#end(fault.id)
+    if (fault !== undefined) this.use(fault)
     return fault
+  }
+
+  /** Standing faults of a kind, oldest first; neither used nor asked whom they meet. */
+  of(kind: FaultKind): Fault[] {
+    return this.list().filter((fault) => fault.kind === kind && !isSpent(fault))
+  }
+
+  /** Uses a standing fault once, found by whatever way. */
+  use(fault: Fault): void {
+    fault.hits++
+    if (isSpent(fault) && !LASTING.has(fault.kind)) this.#end(fault.id)
   }
 
   /** Like `hit`, without using it. */
@@ -187,6 +249,9 @@ export class Faults {
   }
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000
+const LOCK_TYPES: ReadonlySet<string> = new Set(Object.values(ReachoutTimelockEnforcementType))
+
 /** Kinds that hold on to those they have met, and let go when they end. */
 const LASTING: ReadonlySet<FaultKind> = new Set<FaultKind>(['stall'])
 
@@ -201,6 +266,7 @@ function isSpent({ kind, times, hits, until }: Fault): boolean {
 
 /** Whether a fault meets a target. */
 export function meets(fault: FaultInput, target: FaultTarget): boolean {
+  if (fault.contact !== undefined && fault.contact !== target.contact) return false
   if (fault.all) return true
   if (fault.noiseKey !== undefined && fault.noiseKey === target.noiseKey) return true
   return fault.phoneNumber !== undefined && fault.phoneNumber === target.phoneNumber

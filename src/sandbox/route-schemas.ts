@@ -1,5 +1,6 @@
 /** The shapes of the control API: what comes in is strict, what goes out is described. */
 import { type TProperties, Type } from '@sinclair/typebox'
+import { ReachoutTimelockEnforcementType } from '@whiskeysockets/baileys'
 import { FAULT_KINDS, type FaultKind } from './faults'
 
 export const strict = { additionalProperties: false }
@@ -54,6 +55,10 @@ export const FaultBody = Type.Object(
     status: Type.Optional(Type.Integer({ minimum: 400, maximum: 599 })),
     code: Type.Optional(Type.Integer({ minimum: 1, maximum: 999 })),
     ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000 })),
+    contact: Type.Optional(PhoneNumber),
+    type: Type.Optional(word(Object.values(ReachoutTimelockEnforcementType))),
+    quota: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
+    window: Type.Optional(Type.Integer({ minimum: 1, description: 'In milliseconds' })),
     version: Type.Optional(Type.String({ pattern: '^\\d+([.,]\\d+){0,3}$' })),
   },
   strict,

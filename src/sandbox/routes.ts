@@ -247,14 +247,15 @@ export function sandboxRoutes({ sandbox, clientOf }: SandboxRoutesParts) {
     .post(
       '/faults',
       async ({ body, set }) => {
-        const { sessionId, phoneNumber, all, until, ...rest } = body
+        const { sessionId, phoneNumber, all, until, contact, ...rest } = body
         const target = await targetOf({
           ...(sessionId === undefined ? {} : { sessionId }),
           ...(phoneNumber === undefined ? {} : { phoneNumber }),
           ...(all === undefined ? {} : { all }),
         })
         const ends = until === undefined ? {} : { until: Date.parse(until) }
-        const fault = sandbox.server.faults.add({ ...rest, ...ends, ...target } as FaultInput)
+        const other = contact === undefined ? {} : { contact: contact.replace(/\D/g, '') }
+        const fault = sandbox.server.faults.add({ ...rest, ...ends, ...other, ...target } as FaultInput)
         set.status = 201
         return { success: true as const, fault }
       },

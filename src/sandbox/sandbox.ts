@@ -140,8 +140,9 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
       if (!/^\d{5,15}$/.test(phoneNumber)) {
         throw new SandboxError('INVALID_PHONE_NUMBER', 400, 'A phone number has 5 to 15 digits')
       }
-      if (phones.has(phoneNumber)) {
-        throw new SandboxError('PHONE_EXISTS', 409, `There is a phone with the number ${phoneNumber}`)
+      const other = server.directory.lookUp(phoneNumber)?.phoneNumber ?? phoneNumber
+      if (phones.has(other)) {
+        throw new SandboxError('PHONE_EXISTS', 409, `There is a phone with the number ${other}`)
       }
       const options = { ...phone, phoneNumber }
       const made = switchOn(options)

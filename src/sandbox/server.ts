@@ -6,11 +6,13 @@ import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Server, ServerWebSocket } from 'bun'
 import { type Clock, systemClock } from '../lib/clock'
 import { certificateChain } from './certificate'
+import { Chats } from './chats'
 import { Connection, type Reception } from './connection'
 import { Directory } from './directory'
 import { actNow } from './fault-actions'
 import { Faults } from './faults'
 import { Groups } from './groups'
+import { Caps, tellLimit } from './limits'
 import { StanzaLog } from './log'
 import { keyPairOf } from './noise'
 import { Presence } from './presence'
@@ -79,8 +81,10 @@ export function createSandboxServer(options: SandboxServerOptions = {}): Sandbox
   }
   const connections = new Set<Connection>()
   world.faults.onAdd((fault) => actNow(world, connections, fault))
+  world.faults.onBegin((fault) => tellLimit(world, fault))
   world.faults.onEnd((fault) => {
     if (fault.kind === 'stall') for (const connection of connections) connection.resume(fault.id)
+    tellLimit(world, fault)
   })
 
   let listener: Server<{ connection: Connection | null }> | null = null
@@ -190,6 +194,8 @@ function makeWorld(
     profiles: new Profiles(),
     presence: new Presence(seconds),
     pictures: new Map(),
+    chats: new Chats(),
+    caps: new Caps(),
     faults: new Faults(clock, after),
     log: new StanzaLog(clock.now),
     stats: new Stats(),

@@ -67,6 +67,11 @@ function* pieces(world: World, places: Places): Generator<Piece> {
     const { collections, ...rest } = profile
     const sizes = collections.map(([name, { patches }]) => [name, patches.length])
     yield [`profile ${account.phoneNumber}`, JSON.stringify([rest, sizes]), () => profile]
+    // Chats are never taken back, so their number tells whether there are new ones.
+    const chats = world.chats.of(account)
+    if (chats.size > 0) {
+      yield [`chats ${account.phoneNumber}`, `${chats.size}`, () => numbersOf(chats)]
+    }
     for (const device of account.devices.values()) yield* devicePieces(device, places)
   }
   for (const group of world.groups.all) {
@@ -77,6 +82,7 @@ function* pieces(world: World, places: Places): Generator<Piece> {
   yield ['watchers', JSON.stringify(watchers), () => watchers]
 }
 
+const numbersOf = (accounts: Iterable<Account>) => [...accounts].map(({ phoneNumber }) => phoneNumber)
 const accountRow = ({ devices: _, ...account }: Account) => account
 
 function* devicePieces(device: Device, places: Places): Generator<Piece> {
@@ -118,7 +124,7 @@ function profileRow(world: World, account: Account) {
   const profile = world.profiles.of(account)
   return {
     privacy: [...profile.privacy],
-    blocked: [...profile.blocked].map(({ phoneNumber }) => phoneNumber),
+    blocked: numbersOf(profile.blocked),
     about: profile.about,
     disappearing: profile.disappearing,
     collections: [...profile.collections],
@@ -173,6 +179,9 @@ function restore(state: SandboxState, world: World, places: Places): void {
     profile.disappearing = row.disappearing
     profile.collections = new Map(row.collections)
     profile.tokens = new Map(row.tokens.map(([number, week]: [string, number]) => [find(number), week]))
+  }
+  for (const { key, row } of all('chats')) {
+    for (const other of row) world.chats.note(find(key.slice('chats '.length)), find(other))
   }
   for (const { row } of all('group')) {
     world.groups.adopt({

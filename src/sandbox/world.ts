@@ -1,9 +1,11 @@
 /** What the parts of one server share. Each part asks for this and nothing global exists. */
 import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
+import type { Chats } from './chats'
 import type { Directory } from './directory'
 import type { Faults } from './faults'
 import type { Group, Groups } from './groups'
+import type { Caps } from './limits'
 import type { StanzaLog } from './log'
 import type { Presence } from './presence'
 import type { Picture, Profiles } from './profiles'
@@ -20,6 +22,8 @@ export type World = {
   profiles: Profiles
   presence: Presence
   pictures: Map<Account | Group, Picture>
+  chats: Chats
+  caps: Caps
   faults: Faults
   log: StanzaLog
   stats: Stats

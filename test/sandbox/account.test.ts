@@ -153,14 +153,15 @@ describe('small questions', () => {
     expect(children(again)).toEqual([])
   })
 
-  test('an account here has no restrictions', async () => {
+  test('GraphQL by number: an unknown query is told inside the answer, a malformed one outside', async () => {
     const { wire } = await fresh()
-    const asked = node('query', { query_id: '1' }, JSON.stringify({ variables: {} }))
-    const answer = await wire.query('w:mex', 'get', [asked])
-    expect(JSON.parse(childText(answer, 'result') ?? '{}').data.xwa2_fetch_account_reachout_timelock).toEqual(
-      { is_active: false },
-    )
-    expect(outcome(await wire.query('w:mex', 'get', [node('query')]))).toBe('400')
+    const ask = (content?: string) => wire.query('w:mex', 'get', [node('query', { query_id: '1' }, content)])
+    const told = JSON.parse(childText(await ask(JSON.stringify({ variables: {} })), 'result') ?? '{}')
+    expect(told).toMatchObject({ data: null, errors: [{ extensions: { error_code: 400 } }] })
+    expect(outcome(await ask())).toBe('400')
+    expect(outcome(await ask('{'))).toBe('400')
+    expect(outcome(await ask('{"variables":null}'))).toBe('400')
+    expect(outcome(await wire.query('w:mex', 'get', [node('query', {}, '{"variables":{}}')]))).toBe('400')
   })
 
   test.each(['w:p', 'w:stats', 'tos', 'urn:xmpp:whatsapp:dirty', 'w:biz', 'bot'])(

@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { otherSpellings } from '../../src/sandbox/directory'
 import { child, children, node } from '../../src/sandbox/node'
-import { type Lab, type LabPhone, outcome, startLab, tagged, type Wire } from './support/lab'
+import {
+  type Lab,
+  type LabPhone,
+  message,
+  outcome,
+  startLab,
+  tagged,
+  to as toDevice,
+  type Wire,
+} from './support/lab'
 
 let lab: Lab
 let wire: Wire
@@ -47,6 +56,19 @@ describe('a number', () => {
     lab.phone(own)
     const [user] = usersOf(await usync(['contact'], [contact(`+${typed}`)]))
     expect([user?.attrs.jid, child(user, 'contact')?.attrs.type]).toEqual([`${own}@s.whatsapp.net`, 'in'])
+  })
+
+  test('is registered in one spelling only, and written to in that one only', async () => {
+    const { jid } = lab.phone('5511912345678')
+    expect(() => lab.phone('551112345678')).not.toThrow()
+    expect(() => lab.phone('551187651234')).not.toThrow()
+    expect(() => lab.phone('5511987651234')).toThrow('number-taken')
+    const write = async (to: string) => {
+      wire.send(message(`V${to}`, to, [toDevice(to), toDevice(me.jid)]))
+      return (await wire.take('ack', { id: `V${to}` })).attrs.error ?? 'taken'
+    }
+    expect(await write(jid)).toBe('taken')
+    expect(await write('5511987651234@s.whatsapp.net')).toBe('404')
   })
 
   test('has no other spelling elsewhere, nor on a Brazilian land line', () => {

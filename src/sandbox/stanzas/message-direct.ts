@@ -3,6 +3,7 @@ import type { BinaryNode } from '@whiskeysockets/baileys'
 import { deviceHash } from '../devices'
 import { addressOf, lidOf, pnOf } from '../directory'
 import { type Jid, parseJid } from '../jid'
+import { admitToChat, openChat } from '../limits'
 import { type Attrs, children } from '../node'
 import { demand } from '../refusal'
 import type { Account, Device } from '../types'
@@ -35,6 +36,8 @@ function planFanOut(message: Outgoing, account: Account, sender: Device): Plan {
   const reached =
     account === sender.account || copies.some(([device]) => device.account === account) || blocked
   demand(reached, MALFORMED, 'no device of the recipient')
+  admitToChat(message.world, sender, account)
+  openChat(message.world, sender, account)
 
   const everybody = new Set([account, sender.account])
   const expected = [...everybody].reduce((sum, each) => sum + each.devices.size, 0) - 1
@@ -49,6 +52,7 @@ function planResend(message: Outgoing, to: Jid, encs: BinaryNode[]): Plan {
   demand(device !== undefined && device !== sender, MALFORMED, 'a device that is not linked')
   demand(encs.length === 1 && ENCRYPTIONS.includes(encs[0]?.attrs.type ?? ''), MALFORMED, 'wrong encryption')
   if (device.account !== sender.account) {
+    admitToChat(world, sender, device.account)
     return { copies: [[device, copyFor(message, fromSender(sender, device.account), encs)]] }
   }
   const chat = world.directory.find(parseJid(stanza.attrs.recipient))

@@ -19,7 +19,7 @@ const PASSED_ON = new Set(['reporting', 'meta', 'biz', 'bot'])
 export function handleMessage(world: World, origin: Origin, stanza: BinaryNode): void {
   if (!stanza.attrs.id) throw new Violation('A message without id')
   try {
-    refuseByFault(world, origin.device)
+    refuseByFault(world, origin.device, stanza)
     const plan = planOf(checked(world, origin.device, stanza))
     world.stats.count('messages')
     acknowledge(world, origin, stanza, { phash: plan.phash })
@@ -37,9 +37,10 @@ function planOf(message: Outgoing): Plan {
   return isGroup(to) ? planGroup(message) : planDirect(message)
 }
 
-function refuseByFault(world: World, sender: Device): void {
+function refuseByFault(world: World, sender: Device, stanza: BinaryNode): void {
   if (sender.id === 0) return
-  const target = { phoneNumber: sender.account.phoneNumber }
+  const contact = world.directory.find(parseJid(stanza.attrs.to))?.phoneNumber
+  const target = { phoneNumber: sender.account.phoneNumber, contact }
   const fault = world.faults.hit('reject_messages', target)
   if (fault !== undefined) throw new Refusal(fault.code ?? MALFORMED, 'rejected')
   if (world.faults.hit('rate_limit', target)) throw new Refusal(429, 'rate-overlimit')

@@ -1,7 +1,6 @@
 /** Small questions with small answers. */
 import type { BinaryNode } from '@whiskeysockets/baileys'
-import { bytesOf, child, node, result } from '../node'
-import { demand } from '../refusal'
+import { child, node, result } from '../node'
 import type { Origin, World } from '../world'
 
 /** Pings, statistics, terms, cleaned dirty bits: heard, and that is all. */
@@ -34,16 +33,3 @@ export function handleMedia(world: World, _origin: Origin, request: BinaryNode):
 /** `xmlns=w:biz`: no account here is a business with a profile. */
 export const handleBusiness = (_world: World, _origin: Origin, request: BinaryNode): BinaryNode =>
   result(request, [node('business_profile')])
-
-/** Answers by the field that the query's caller reads; an account here has no restrictions. */
-const MEX_DATA = {
-  xwa2_fetch_account_reachout_timelock: { is_active: false },
-  xwa2_message_capping_info: { total_quota: 1000, used_quota: 0, capping_status: 'NONE' },
-}
-
-/** `xmlns=w:mex`: queries by number, variables in JSON. */
-export function handleMex(_world: World, _origin: Origin, request: BinaryNode): BinaryNode {
-  const query = child(request, 'query')
-  demand(query?.attrs.query_id !== undefined && bytesOf(query) !== undefined, 400, 'bad-request')
-  return result(request, [node('result', {}, JSON.stringify({ data: MEX_DATA }))])
-}
