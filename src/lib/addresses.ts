@@ -1,16 +1,16 @@
 /**
- * Which network addresses a webhook may reach.
+ * Which network addresses this server may reach when a user names them.
  *
  * Public is what IANA's special-purpose registries leave over. An address that carries an IPv4 address inside
  * (IPv4-mapped, NAT64) is judged by that one.
  */
 import { isIPv4, isIPv6 } from 'node:net'
-import { networkSet } from '../lib/networks'
+import { networkSet } from './networks'
 
 /** Where an address belongs; `metadata` answers with a cloud machine's own credentials and is never reached. */
 export type AddressKind = 'public' | 'private' | 'special' | 'metadata'
 
-/** The owner's own machine and networks: what `WEBHOOK_ALLOW_INSECURE` opens. */
+/** The owner's own machine and networks: what `allowInsecure` opens. */
 const PRIVATE = [
   '127.0.0.0/8',
   '10.0.0.0/8',
@@ -21,7 +21,7 @@ const PRIVATE = [
   'fc00::/7',
 ]
 
-/** Neither public nor a place where receivers live; only an explicit network opens it. */
+/** Neither public nor a place where servers live; only an explicit network opens it. */
 const SPECIAL = [
   '0.0.0.0/8',
   '169.254.0.0/16',
@@ -102,16 +102,20 @@ export function addressKind(literal: string): AddressKind {
 
 /** What the owner of this server has opened. */
 export type AddressPolicy = {
-  /** Plain http, and private addresses: for receivers on the same machine or network. */
+  /** Plain http, and private addresses: for servers on the same machine or network. */
   allowInsecure: boolean
   /** Addresses or CIDR ranges that are allowed whatever their kind, also over plain http. */
   allowNetworks: readonly string[]
+  /** Plain http to public addresses. */
+  allowPlain?: boolean
 }
 
 /** The policy as questions; built once. */
 export type AddressRules = {
   mayReach(address: string): boolean
   mayReachUnencrypted(address: string): boolean
+  /** Whether it may be reached although it belongs to the owner's own machine. */
+  mayReachPrivate(address: string): boolean
 }
 
 /** Compiles a policy; entries that are not networks open nothing (the configuration refuses them). */
@@ -126,6 +130,11 @@ export function addressRules(policy: AddressPolicy): AddressRules {
   }
   return {
     mayReach,
-    mayReachUnencrypted: (address) => mayReach(address) && (policy.allowInsecure || isAllowed(address)),
+    mayReachUnencrypted: (address) =>
+      mayReach(address) &&
+      (policy.allowInsecure ||
+        isAllowed(address) ||
+        (policy.allowPlain === true && addressKind(address) === 'public')),
+    mayReachPrivate: (address) => policy.allowInsecure || isAllowed(address),
   }
 }

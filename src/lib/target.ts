@@ -1,16 +1,17 @@
 /**
- * From a webhook URL to an address that may be connected to.
+ * From a URL that a user gave to an address that may be connected to.
  *
- * Two moments: `checkWebhookUrl` when somebody sets the URL (what its text alone shows), `vetTarget` before every
- * single connection (what the name means right now). All refusals read the same, so that nobody can explore the
+ * Two moments: `urlAllowed` when somebody names the URL (what its text alone shows), and the vetting before every
+ * single connection (what the name means right now). A refusal never tells its cause, so that nobody can explore the
  * network behind the server with them.
  */
+import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { fail } from '../domain/errors'
-import { type AddressPolicy, type AddressRules, addressRules } from './addresses'
+import { networkInterfaces } from 'node:os'
+import { type AddressPolicy, type AddressRules, addressRules, plainAddress } from './addresses'
 
-/** Longest URL that is accepted (characters). */
-export const MAX_WEBHOOK_URL = 2048
+/** Longest URL that is looked at unless told otherwise (characters). */
+export const LONGEST_URL = 2048
 
 /** Services below 1024 and a few above that understand enough of HTTP to be harmed by it. */
 const HARMFUL_PORTS: ReadonlySet<number> = new Set([
@@ -33,8 +34,8 @@ function portAllowed(url: URL): boolean {
 }
 
 /** The parsed URL when its text alone is acceptable, else null. */
-function parseTarget(text: string, policy: AddressPolicy, rules: AddressRules): URL | null {
-  if (text.length > MAX_WEBHOOK_URL || !URL.canParse(text)) return null
+function parseTarget(text: string, policy: AddressPolicy, rules: AddressRules, longest: number): URL | null {
+  if (text.length > longest || !URL.canParse(text)) return null
   const url = new URL(text)
   const host = bareHost(url)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return null
@@ -45,19 +46,25 @@ function parseTarget(text: string, policy: AddressPolicy, rules: AddressRules): 
     return (encrypted ? rules.mayReach(host) : rules.mayReachUnencrypted(host)) ? url : null
   }
   // A name is judged when it is resolved; here only whether any address could make it acceptable.
-  const someLocal = policy.allowInsecure || policy.allowNetworks.length > 0
-  if (!someLocal && (!encrypted || isLocalName(host))) return null
-  return url
+  const somePrivate = policy.allowInsecure || policy.allowNetworks.length > 0
+  if (isLocalName(host) && !somePrivate) return null
+  return encrypted || somePrivate || policy.allowPlain === true ? url : null
 }
 
-/** Throws `WEBHOOK_URL_FORBIDDEN` when this URL can never be posted to under the policy. */
-export function checkWebhookUrl(text: string, policy: AddressPolicy): void {
-  if (!parseTarget(text, policy, addressRules(policy))) throw fail('WEBHOOK_URL_FORBIDDEN')
-}
+/** False when this URL can never be asked under the policy. */
+export const urlAllowed = (text: string, policy: AddressPolicy, longest = LONGEST_URL): boolean =>
+  parseTarget(text, policy, addressRules(policy), longest) !== null
 
 export type ResolvedAddress = { address: string; family: number }
 /** All addresses of a name; rejects when there is none. */
 export type Resolve = (host: string) => Promise<readonly ResolvedAddress[]>
+
+/** The machine's own resolver. */
+export const resolveAll: Resolve = (host) => lookup(host, { all: true, verbatim: true })
+
+/** Addresses of this machine's own interfaces. */
+const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address))
 
 /** Addresses that were checked, and what to ask the one that is connected to. */
 export type Target = {
@@ -72,8 +79,17 @@ export type Target = {
 /** Why a target was refused; never shown with the address that caused it. */
 export type Refused = 'forbidden' | 'unresolved'
 
+export type VettingOptions = {
+  resolve?: Resolve
+  /** Longest URL (characters). */
+  longest?: number
+  /** Addresses of this machine: a public one among them is as private as 127.0.0.1. */
+  own?: () => readonly string[]
+}
+
 /** Makes the check that runs before every connection: resolve once, refuse if any address is not allowed. */
-export function createTargetVetting(policy: AddressPolicy, resolve: Resolve) {
+export function createTargetVetting(policy: AddressPolicy, options: VettingOptions = {}) {
+  const { resolve = resolveAll, longest = LONGEST_URL, own = ownAddresses } = options
   const rules = addressRules(policy)
 
   async function addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
@@ -88,14 +104,18 @@ export function createTargetVetting(policy: AddressPolicy, resolve: Resolve) {
   }
 
   return async function vetTarget(text: string): Promise<Target | Refused> {
-    const url = parseTarget(text, policy, rules)
+    const url = parseTarget(text, policy, rules, longest)
     if (!url) return 'forbidden'
     const host = bareHost(url)
     const addresses = await addressesOf(host)
     if (addresses.length === 0) return 'unresolved'
     const encrypted = url.protocol === 'https:'
-    const allowed = encrypted ? rules.mayReach : rules.mayReachUnencrypted
-    if (!addresses.every(({ address }) => allowed(address))) return 'forbidden'
+    const mine = new Set(own().map(plainAddress))
+    const allowed = ({ address }: ResolvedAddress): boolean => {
+      if (mine.has(plainAddress(address)) && !rules.mayReachPrivate(address)) return false
+      return encrypted ? rules.mayReach(address) : rules.mayReachUnencrypted(address)
+    }
+    if (!addresses.every(allowed)) return 'forbidden'
     // IPv4 first: a machine without an IPv6 route would wait for its time-out on every attempt.
     const ordered = [...addresses].sort((a, b) => a.family - b.family)
     return {

@@ -9,32 +9,24 @@
  * program runs; setting `process.env` or calling `setenv` later has no effect in 1.4.5. Whoever starts the process sets
  * it; `dispatcher.ts` stays below 256 by itself.
  */
-import { lookup } from 'node:dns/promises'
 import type { Endpoint, Outcome } from '../domain/webhook'
+import type { AddressPolicy } from '../lib/addresses'
 import type { Clock } from '../lib/clock'
-import type { AddressPolicy } from './addresses'
+import {
+  createOutboundRequest,
+  type Fetch,
+  OutboundError,
+  type OutboundFailure,
+} from '../lib/outbound-request'
+import type { Resolve } from '../lib/target'
 import { type CappedBody, readCapped } from './capped-body'
 import { parseRetryAfter } from './retry-after'
 import { sign } from './signature'
-import { createTargetVetting, type Resolve, type Target } from './target'
 
 /** Bytes of an answer that are looked at; the rest is never read. */
 export const ANSWER_LIMIT = 64 * 1024
 /** How long an answer's body may take once its status is known (ms); only reuse of the connection depends on it. */
 const DRAIN_TIMEOUT = 1_000
-
-/** Failures before a byte was sent: the next address of the name may still work. */
-const NOT_CONNECTED: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ConnectionRefused',
-  'FailedToOpenSocket',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
-])
-
-/** The other side ended the connection without an answer. */
-const CLOSED = /RESET|CLOSED|EPIPE/i
 
 /** What is posted. */
 export type Post = {
@@ -57,47 +49,21 @@ export interface Sender {
 }
 
 export type SenderOptions = AddressPolicy & {
-  /** `globalThis.fetch`, or one that watches. */
-  fetch: (url: string, init: BunFetchRequestInit) => Promise<Response>
+  fetch: Fetch
   clock: Clock
   /** Milliseconds until an endpoint that has not answered has failed. */
   timeoutMs?: number
   resolve?: Resolve
 }
 
-const resolveAll: Resolve = (host) => lookup(host, { all: true, verbatim: true })
-
 /** Makes a sender; nothing is connected before the first post. */
 export function createSender(options: SenderOptions): Sender {
   const { clock, timeoutMs = 10_000 } = options
-  const vetTarget = createTargetVetting(options, options.resolve ?? resolveAll)
-
-  /** Connects to the vetted addresses one after another until one takes the request. */
-  async function request(target: Target, headers: Record<string, string>, body: string, signal: AbortSignal) {
-    const init: BunFetchRequestInit = {
-      method: 'POST',
-      headers: { ...headers, Host: target.host },
-      body,
-      signal,
-      redirect: 'manual',
-      proxy: false,
-      // Bodies are cut by the bytes on the wire, so that a small one cannot unfold into a large one.
-      decompress: false,
-      ...(target.serverName === null ? {} : { tls: { serverName: target.serverName } }),
-    }
-    let failure: unknown
-    for (const url of target.urls) {
-      try {
-        return await options.fetch(url, init)
-      } catch (error) {
-        failure = error
-      }
-      // A kept connection may end in the moment of its next request, and Bun does not send a POST again by itself.
-      if (CLOSED.test(codeOf(failure))) return options.fetch(url, { ...init, keepalive: false })
-      if (!NOT_CONNECTED.has(codeOf(failure))) break
-    }
-    throw failure
-  }
+  const request = createOutboundRequest({
+    policy: options,
+    fetch: options.fetch,
+    ...(options.resolve ? { resolve: options.resolve } : {}),
+  })
 
   return {
     async post({ url, secret, eventId, event, json, attempt }, signal) {
@@ -117,9 +83,6 @@ export function createSender(options: SenderOptions): Sender {
       signal?.addEventListener('abort', onAbort, { once: true })
       if (signal?.aborted) deadline.abort()
       try {
-        const target = await untilAborted(vetTarget(url), deadline.signal)
-        if (target === 'forbidden') return failed('This address is not allowed')
-        if (target === 'unresolved') return failed('The name of the endpoint cannot be resolved')
         const headers = {
           'Content-Type': 'application/json; charset=utf-8',
           'User-Agent': 'Wabun-Webhook/1',
@@ -128,7 +91,7 @@ export function createSender(options: SenderOptions): Sender {
           'X-Webhook-Attempt': String(attempt),
           ...sign(secret, eventId, Math.floor(clock.now() / 1000), json),
         }
-        const response = await request(target, headers, json, deadline.signal)
+        const response = await request(url, { method: 'POST', headers, body: json, signal: deadline.signal })
         const durationMs = duration()
         const body = await readCapped(response, { limit: ANSWER_LIMIT, timeoutMs: DRAIN_TIMEOUT, clock })
         return { outcome: judge(response, durationMs, clock.now()), body }
@@ -159,30 +122,16 @@ function judge(response: Response, durationMs: number, now: number): Outcome {
   }
 }
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-
-/** The kind of a network failure, in words. */
-function sentenceOf(error: unknown): string {
-  const code = codeOf(error)
-  if (/CERT|SSL|TLS|SIGNED|VERIFY/i.test(code)) return 'The certificate of the endpoint is not valid'
-  if (NOT_CONNECTED.has(code)) return 'The endpoint does not accept connections'
-  if (CLOSED.test(code)) return 'The endpoint closed the connection without an answer'
-  return 'The endpoint could not be reached'
+/** The kind of a failure, in words. */
+const SAYS: Partial<Record<OutboundFailure, string>> = {
+  forbidden: 'This address is not allowed',
+  unresolved: 'The name of the endpoint cannot be resolved',
+  certificate: 'The certificate of the endpoint is not valid',
+  not_connected: 'The endpoint does not accept connections',
+  closed: 'The endpoint closed the connection without an answer',
 }
-
-/** The promise's own outcome, or a rejection as soon as the signal aborts. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) throw signal.reason
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}
+const sentenceOf = (error: unknown): string =>
+  (error instanceof OutboundError ? SAYS[error.kind] : undefined) ?? 'The endpoint could not be reached'
 
 /** The endpoint's share of a post. */
 export const postTo = (endpoint: Endpoint, of: Omit<Post, 'url' | 'secret'>): Post => ({
