@@ -82,7 +82,7 @@ export const FAULT_KINDS: Record<FaultKind, { now: boolean; later: boolean; says
   media_gone: { now: false, later: true, says: 'answers downloads with 410' },
   media_truncated: { now: false, later: true, says: 'sends only the first half of a download' },
   media_corrupt: { now: false, later: true, says: 'flips a byte in the middle of a download' },
-  media_hang: { now: false, later: true, says: 'never answers a download, for as long as it stands' },
+  media_hang: { now: false, later: true, says: 'stops in the middle of a download until it ends' },
   media_refuse: {
     now: false,
     later: true,
@@ -253,7 +253,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const LOCK_TYPES: ReadonlySet<string> = new Set(Object.values(ReachoutTimelockEnforcementType))
 
 /** Kinds that hold on to those they have met, and let go when they end. */
-const LASTING: ReadonlySet<FaultKind> = new Set<FaultKind>(['stall'])
+const LASTING: ReadonlySet<FaultKind> = new Set<FaultKind>(['stall', 'media_hang'])
 
 /** Kinds that are over once they have met somebody, unless told otherwise. */
 const ONE_SHOT: ReadonlySet<FaultKind> = new Set<FaultKind>(['pair_refresh', 'passkey'])

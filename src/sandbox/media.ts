@@ -4,6 +4,7 @@
  * do it (protocol notes §9).
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { disturbed, type MediaFaults } from './media-faults'
 import type { SandboxState } from './state'
 import { type HostCertificate, issueHostCertificate } from './tls-certificate'
 
@@ -22,6 +23,8 @@ export type MediaHostOptions = {
   hostname?: string
   port?: number
   lifetimeMs?: number
+  /** Faults that refuse, cut, spoil or hold up what the host sends. */
+  faults?: MediaFaults
   /** The fault under which files are gone; what is uploaded after it began is not touched by it. */
   fault?: GoneFault
 }
@@ -118,17 +121,23 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
         hostname,
         port: options.port ?? 0,
         tls: { cert: certificate.certPem, key: certificate.keyPem },
+        // A host that hangs must hang for as long as it is told to.
+        idleTimeout: 0,
         maxRequestBodySize: 2 * 1024 * 1024 * 1024,
-        fetch(request) {
+        async fetch(request) {
           const url = new URL(request.url)
           const target = /^\/mms\/([a-z-]+)\/([^/]+)$/.exec(url.pathname)
           if (target) {
             if (request.method !== 'POST') return refuse(405, 'uploads are posted')
-            return upload(request, target[1] ?? '', target[2] ?? '', url.searchParams.get('auth'))
+            const refused = disturbed(options.faults, 'upload')
+            if (refused) return await refused(new Response())
+            return await upload(request, target[1] ?? '', target[2] ?? '', url.searchParams.get('auth'))
           }
           const id = idOf(url.pathname)
           if (id === null) return refuse(404, 'no such path')
-          return request.method === 'GET' ? download(request, id) : refuse(405, 'downloads are got')
+          if (request.method !== 'GET') return refuse(405, 'downloads are got')
+          const answer = download(request, id)
+          return answer.ok ? await (disturbed(options.faults, 'download')?.(answer) ?? answer) : answer
         },
       })
     },

@@ -60,11 +60,16 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     ...(options.host === undefined ? {} : { hostname: options.host }),
     ...(options.mediaPort === undefined ? {} : { port: options.mediaPort }),
     ...(options.mediaLifetimeMs === undefined ? {} : { lifetimeMs: options.mediaLifetimeMs }),
+    faults: {
+      of: (kind) => server.faults.of(kind),
+      use: (fault) => server.faults.use(fault),
+      onEnd: (listener) => server.faults.onEnd(listener),
+    },
     fault: {
-      standing: () => server.faults.list().find(({ kind }) => kind === 'media_gone')?.id ?? null,
+      standing: () => server.faults.of('media_gone')[0]?.id ?? null,
       hit: () => {
-        const fault = server.faults.list().find(({ kind }) => kind === 'media_gone')
-        if (fault) server.faults.hit('media_gone', fault)
+        const [fault] = server.faults.of('media_gone')
+        if (fault) server.faults.use(fault)
       },
     },
   })
