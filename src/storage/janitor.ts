@@ -24,12 +24,14 @@ export function createJanitor(parts: {
   writer: GroupCommit
   journal: StoredJournal
   webhooks: Pick<Webhooks, 'position'>
+  /** Files that have had their time, and what crashes have left of others. */
+  media: { sweep(now: number): Promise<number>; tidy(): Promise<number> }
   clock: Clock
   log: Log
   /** Age at which events go (ms). */
   eventsKept: number
 }): Janitor {
-  const { database, writer, journal, webhooks, clock, log, eventsKept } = parts
+  const { database, writer, journal, webhooks, media, clock, log, eventsKept } = parts
   const oldIdempotency = database.prepare<unknown, [number, number]>(
     'DELETE FROM idempotency WHERE created_at < ? LIMIT ?',
   )
@@ -78,6 +80,7 @@ export function createJanitor(parts: {
     gone += await drain((limit) => oldDone.run(now - DONE_KEPT, limit).changes)
     gone += await pruneJournal(now)
     gone += await drain((limit) => orphans.run(journal.floor(), limit).changes)
+    gone += await media.sweep(now)
     gone += await drain((limit) => unusedNumbers.run(limit).changes)
     return gone
   }
@@ -105,7 +108,12 @@ export function createJanitor(parts: {
   return {
     name: 'janitor',
     sweep,
-    start: again,
+    start() {
+      round = media.tidy().then(again, (error) => {
+        log.error('What crashes have left cannot be removed', { error: String(error) })
+        again()
+      })
+    },
     async stop() {
       stopped = true
       cancel?.()

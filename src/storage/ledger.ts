@@ -30,10 +30,11 @@ export function createLedger(parts: {
   vaults: StoredVaults
   journal: StoredJournal
   endpoints: SettingsEndpoints
+  media: { forget(tx: Tx, session: number): void }
   /** Called after a session was deleted, so that the write-ahead log does not keep what the tables have lost. */
   onErased: () => void
 }): Ledger {
-  const { writer, numbers, sessions, messages, parties, counters, vaults, journal, endpoints } = parts
+  const { writer, numbers, sessions, messages, parties, counters, vaults, journal, endpoints, media } = parts
 
   /** The session of a change, or null when it was deleted: a late report must not bring it back. */
   const alive = (tx: Tx, sessionId: string): NumberedSession | null =>
@@ -61,6 +62,7 @@ export function createLedger(parts: {
       parties.forget(tx, number)
       counters.forget(number)
       endpoints.forget(tx, number)
+      media.forget(tx, number)
       journal.forget(tx, number, sessionId)
       sessions.remove(tx, number)
       numbers.forget(tx, sessionId)

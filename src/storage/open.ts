@@ -3,11 +3,13 @@
  */
 import { Database } from 'bun:sqlite'
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { Ledger } from '../domain/changes'
 import type { Idempotency } from '../domain/idempotency'
+import { asTenantId, type TenantId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
+import type { MediaStore } from '../domain/media'
 import type { Identities, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
 import type { Accounts } from '../domain/principal'
@@ -24,6 +26,9 @@ import { createJanitor, type Janitor } from './janitor'
 import { createJournal } from './journal'
 import { createLedger } from './ledger'
 import { takeInstanceLock } from './lock'
+import { createMediaDisk } from './media-disk'
+import { createMediaRows } from './media-rows'
+import { createMediaStore } from './media-store'
 import { createMessageWriter } from './message-rows'
 import { createMessages } from './messages'
 import { createMeta, type Meta } from './meta'
@@ -47,6 +52,8 @@ export type StorageOptions = {
   log: Log
   /** Age at which events leave the journal (ms); 30 days unless told otherwise. */
   eventsKept?: number
+  /** Bytes that an account's files may take; as many as the disk has unless told otherwise. */
+  mediaQuota?: (tenantId: TenantId) => number | null
 }
 
 export type Storage = {
@@ -59,6 +66,8 @@ export type Storage = {
   webhooks: Webhooks
   accounts: Accounts
   idempotency: Idempotency
+  /** Files lie in `media/` beside the database. */
+  media: MediaStore
   meta: Meta
   /** To be started and stopped by the owner. */
   janitor: Janitor
@@ -158,6 +167,14 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const counters = createCounters(database)
   const journal = createJournal({ database, meta, numbers, sealer, clock, log })
   const vaults = createVaults({ database, writer, numbers, clock, onErased })
+  const media = createMediaStore({
+    disk: createMediaDisk({ directory: join(dirname(options.file), 'media'), sync: options.sync, log }),
+    rows: createMediaRows({ database, numbers, uploads: createSealer(deriveKey(masterKey, 'uploads')) }),
+    writer,
+    clock,
+    log,
+    ...(options.mediaQuota ? { quota: options.mediaQuota } : {}),
+  })
   const endpoints = createEndpoints({ database, numbers, sealer, journal, clock })
   const webhooks = createWebhooks({ database, writer, meta, numbers, endpoints, journal, clock, log })
   const ledger = createLedger({
@@ -170,10 +187,11 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     vaults,
     journal,
     endpoints,
+    media,
     onErased,
   })
   const eventsKept = options.eventsKept ?? 30 * DAY
-  const janitor = createJanitor({ database, writer, journal, webhooks, clock, log, eventsKept })
+  const janitor = createJanitor({ database, writer, journal, webhooks, media, clock, log, eventsKept })
 
   let closed = false
   return {
@@ -188,9 +206,13 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       database,
       drizzle: drizzle({ client: database }),
       writer,
-      onRemoved: (tx, tenant) => endpoints.forgetTenant(tx, tenant),
+      onRemoved: (tx, tenant) => {
+        endpoints.forgetTenant(tx, tenant)
+        media.forgetTenant(tx, asTenantId(tenant))
+      },
     }),
     idempotency: createIdempotency({ database, writer, sealer, clock }),
+    media,
     meta,
     janitor,
     healthy: () => writer.healthy(),
@@ -199,6 +221,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       closed = true
       await janitor.stop()
       writer.close()
+      await media.settled()
       cancelErase?.()
       try {
         database.run('PRAGMA wal_checkpoint(TRUNCATE)')

@@ -250,6 +250,25 @@ export const deliveries = sqliteTable(
   ],
 )
 
+export const files = sqliteTable(
+  'files',
+  {
+    id: text('id').primaryKey(),
+    tenant: text('tenant').notNull(),
+    session: integer('session'),
+    message: text('message'),
+    size: integer('size').notNull(),
+    secret: bytes('secret').notNull(),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at'),
+  },
+  (t) => [
+    index('files_by_tenant').on(t.tenant),
+    index('files_by_message').on(t.session, t.message),
+    index('files_by_expiry').on(t.expiresAt),
+  ],
+)
+
 export const lanes = sqliteTable(
   'lanes',
   {
