@@ -57,5 +57,9 @@ export type Committed = {
 
 /** The one door. Everything is on disk when it resolves; rejects with `STORAGE_UNAVAILABLE` and then nothing is written. */
 export interface Ledger {
-  commit(facts: readonly Fact[]): Promise<Committed>
+  /**
+   * `soon`: the facts may wait a few milliseconds for somebody else's commit. For what nobody waits for and WhatsApp would
+   * tell again after a crash: acknowledgements and receipts.
+   */
+  commit(facts: readonly Fact[], when?: 'now' | 'soon'): Promise<Committed>
 }

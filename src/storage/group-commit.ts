@@ -23,14 +23,18 @@ export interface Tx {
 export interface GroupCommit {
   /**
    * Runs `work` inside a transaction; resolves with its result when that is on disk. Rejects with `STORAGE_UNAVAILABLE`
-   * when the storage fails, or with what `work` has thrown; either way nothing of it is written.
+   * when the storage fails, or with what `work` has thrown; either way nothing of it is written. `soon` goes along with the
+   * next work that is due at once, in its place in the queue, or by itself after `SOON`.
    */
-  run<T>(work: (tx: Tx) => T): Promise<T>
+  run<T>(work: (tx: Tx) => T, when?: Due): Promise<T>
   /** False while the last attempt to write has failed; asks the disk again, at most once a second. */
   healthy(): boolean
   /** Writes what is queued, then refuses. */
   close(): void
 }
+
+/** `now`: with the present turn of the event loop. `soon`: nobody waits for it, so it may join somebody else's commit. */
+export type Due = 'now' | 'soon'
 
 type Job = {
   work: (tx: Tx) => unknown
@@ -43,6 +47,8 @@ type Job = {
 
 /** Longest batch: keeps one transaction from holding up the event loop. */
 const BATCH = 512
+/** Longest that `soon` waits (ms). */
+const SOON = 5
 /** Milliseconds between two questions to a disk that has failed. */
 const PROBE_EVERY = 1_000
 
@@ -89,6 +95,8 @@ export function createGroupCommit(parts: { database: Database; clock: Clock; log
 
   let queue: Job[] = []
   let scheduled = false
+  /** A real timer, whatever clock the product runs on: it is about the disk, not about anybody's time. */
+  let due: Timer | null = null
   let closed = false
   let fault: string | null = null
   let probedAt = Number.NEGATIVE_INFINITY
@@ -179,6 +187,8 @@ export function createGroupCommit(parts: { database: Database; clock: Clock; log
 
   function flush(): void {
     scheduled = false
+    if (due) clearTimeout(due)
+    due = null
     if (queue.length === 0) return
     const batch = queue.slice(0, BATCH)
     queue = queue.slice(BATCH)
@@ -192,12 +202,17 @@ export function createGroupCommit(parts: { database: Database; clock: Clock; log
     setImmediate(flush)
   }
 
+  function scheduleSoon(): void {
+    if (!scheduled) due ??= setTimeout(flush, SOON)
+  }
+
   return {
-    run(work) {
+    run(work, when = 'now') {
       if (closed) return Promise.reject(fail('STORAGE_UNAVAILABLE', undefined, 'The storage is closed'))
       return new Promise((resolve, reject) => {
         queue.push({ work, resolve, reject, tasks: [] })
-        schedule()
+        if (when === 'now') schedule()
+        else scheduleSoon()
       })
     },
     healthy() {

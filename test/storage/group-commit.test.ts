@@ -52,6 +52,25 @@ describe('the write queue', () => {
     expect(statements).toEqual(['BEGIN', 'COMMIT'])
   })
 
+  test('what is due soon joins the next commit, in its place', async () => {
+    const order: number[] = []
+    const soon = writer.run(add(1), 'soon').then(() => order.push(1))
+    await new Promise(setImmediate)
+    expect(statements).toEqual([])
+    const now = writer.run(add(2)).then(() => order.push(2))
+    await Promise.all([soon, now])
+    expect(statements).toEqual(['BEGIN', 'COMMIT'])
+    expect(order).toEqual([1, 2])
+  })
+
+  test('what is due soon is written by itself when nobody else comes, and at the close', async () => {
+    await writer.run(add(1), 'soon')
+    expect(rows()).toEqual([1])
+    void writer.run(add(2), 'soon')
+    writer.close()
+    expect(rows()).toEqual([1, 2])
+  })
+
   test('work that fails spoils nobody else, and runs its tasks once', async () => {
     const tasks: string[] = []
     const outcomes = await Promise.allSettled([
