@@ -14,10 +14,11 @@ const ARROWS: Record<string, readonly string[]> = {
   stream: ['domain', 'lib'],
   stats: ['domain', 'lib'],
   access: ['domain', 'lib'],
+  media: ['domain', 'lib'],
   storage: ['domain', 'lib'],
   whatsapp: ['domain', 'lib'],
   sandbox: ['lib'],
-  http: ['sessions', 'webhooks', 'stream', 'stats', 'access', 'domain', 'lib', 'config'],
+  http: ['sessions', 'webhooks', 'stream', 'stats', 'access', 'media', 'domain', 'lib', 'config'],
   config: ['domain', 'lib'],
   app: [
     'http',
@@ -26,6 +27,7 @@ const ARROWS: Record<string, readonly string[]> = {
     'stream',
     'stats',
     'access',
+    'media',
     'storage',
     'whatsapp',
     'sandbox',
@@ -60,6 +62,9 @@ const BORDERS: Record<string, readonly string[]> = {
   'drizzle-orm': ['storage'],
   'bun:sqlite': ['storage', 'sandbox'],
   qrcode: ['sessions'],
+  'libopus-wasm': ['media'],
+  'mpg123-decoder': ['media'],
+  '@wasm-audio-decoders': ['media'],
 }
 
 type Import = { from: string; to: string }
