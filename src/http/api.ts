@@ -20,7 +20,7 @@ import { errorHeaders, type Translate, toAppError } from './errors'
 import { assertGuarded, type Guard, guard as makeGuard, sessionGate } from './guard'
 import { createIdempotent } from './idempotent'
 import { tooLarge } from './json'
-import { IDLE_TIMEOUT, MAX_BODY } from './limits'
+import { IDLE_TIMEOUT, MAX_ANY_BODY } from './limits'
 import { messageRoutes } from './messages'
 import { type ListedRoute, openApiDocument } from './openapi'
 import { methodLookUp } from './paths'
@@ -84,7 +84,7 @@ export function createApi(parts: ApiParts) {
   const app = new Elysia({
     name: 'api',
     normalize: false,
-    serve: { reusePort: false, idleTimeout: IDLE_TIMEOUT, maxRequestBodySize: 64 * MAX_BODY },
+    serve: { reusePort: false, idleTimeout: IDLE_TIMEOUT, maxRequestBodySize: 2 * MAX_ANY_BODY },
     websocket: { idleTimeout: 120, maxPayloadLength: 64 * 1024, backpressureLimit: 1024 * 1024 },
   })
     .onRequest(({ request, set }) => {
@@ -95,7 +95,7 @@ export function createApi(parts: ApiParts) {
       Object.assign(set.headers, crossing.headers(request))
       if (crossing.isPreflight(request))
         return new Response(null, { status: 204, headers: set.headers as Record<string, string> })
-      if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY) throw tooLarge()
+      if (Number(request.headers.get('content-length') ?? 0) > MAX_ANY_BODY) throw tooLarge(MAX_ANY_BODY)
       return undefined
     })
     .onTransform({ as: 'global' }, strictQuery)

@@ -1,7 +1,8 @@
 /** Every failure, whatever its origin, becomes the contract's one shape here. */
 import { AppError, fail } from '../domain/errors'
 import type { Log } from '../lib/log'
-import { type FieldProblem, invalid } from './query'
+import { problemsOf, type SchemaError } from './checked'
+import { invalid } from './query'
 
 /** What went wrong, as Elysia tells it. */
 export type Failure = { code: unknown; error: unknown; path: string; method: string; requestId: string }
@@ -61,29 +62,11 @@ function unknownRoute(method: string, methods: string[]): AppError {
   })
 }
 
-type SchemaError = {
-  path: string
-  message: string
-  schema?: { anyOf?: { const?: unknown }[]; pattern?: string }
-}
-
 function validationError(error: unknown): AppError | null {
   const { type, all } = error as { type?: string; all?: SchemaError[] }
   // A wrong answer is our mistake, not the caller's.
   if (type === 'response' || !Array.isArray(all)) return null
-  const fields = new Map<string, FieldProblem>()
-  for (const each of all) {
-    const path = each.path || '/'
-    if (!fields.has(path)) fields.set(path, { path, message: sentence(each) })
-  }
-  return invalid(type === 'query' ? 'query' : 'body', [...fields.values()])
-}
-
-function sentence({ message, schema }: SchemaError): string {
-  const choices = schema?.anyOf?.flatMap((option) => (typeof option.const === 'string' ? [option.const] : []))
-  if (choices && choices.length > 0) return `Use one of ${choices.join(', ')}`
-  if (message === 'Unexpected property') return 'There is no such field'
-  return message
+  return invalid(type === 'query' ? 'query' : 'body', problemsOf(all))
 }
 
 /** Headers that belong to an error beside its body. */

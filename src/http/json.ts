@@ -4,11 +4,21 @@
  */
 import { type AppError, fail } from '../domain/errors'
 import { systemClock } from '../lib/clock'
-import { BODY_DEADLINE, MAX_BODY, MAX_DEPTH } from './limits'
+import { BODY_DEADLINE, FILE_BODY_DEADLINE, MAX_BODY, MAX_DEPTH, MAX_FILE_BODY } from './limits'
+
+type Bounds = { maxBytes: number; deadlineMs: number }
+const SMALL: Bounds = { maxBytes: MAX_BODY, deadlineMs: BODY_DEADLINE }
+const WITH_FILE: Bounds = { maxBytes: MAX_FILE_BODY, deadlineMs: FILE_BODY_DEADLINE }
 
 /** The `parse` hook of every route that takes a body. */
-export async function readJson({ request }: { request: Request }): Promise<unknown> {
-  const bytes = await readBounded(request)
+export const readJson = ({ request }: { request: Request }): Promise<unknown> => readWithin(request, SMALL)
+
+/** The same for a body in which a file may stand as base64. */
+export const readLargeJson = ({ request }: { request: Request }): Promise<unknown> =>
+  readWithin(request, WITH_FILE)
+
+async function readWithin(request: Request, bounds: Bounds): Promise<unknown> {
+  const bytes = await readBounded(request, bounds)
   if (bytes.length === 0) return null
   checkHeaders(request.headers)
   return parseJson(decode(bytes))
@@ -25,23 +35,27 @@ function checkHeaders(headers: Headers): void {
   if (charset && !/^charset="?utf-?8"?$/.test(charset)) throw fail('UNSUPPORTED_MEDIA_TYPE')
 }
 
-async function readBounded(request: Request): Promise<Uint8Array> {
+async function readBounded(request: Request, { maxBytes, deadlineMs }: Bounds): Promise<Uint8Array> {
   if (!request.body) return new Uint8Array()
   const late = Promise.withResolvers<never>()
-  const cancel = systemClock.after(BODY_DEADLINE, () => late.reject(fail('REQUEST_TIMEOUT')))
+  const cancel = systemClock.after(deadlineMs, () => late.reject(fail('REQUEST_TIMEOUT')))
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   try {
-    if (length > MAX_BODY) throw tooLarge()
+    if (length > maxBytes) throw tooLarge(maxBytes)
     // The length is enforced by the HTTP parser; only a body without one has to be watched as it comes.
     return length >= 0
       ? new Uint8Array(await Promise.race([request.arrayBuffer(), late.promise]))
-      : await readStream(request.body, late.promise)
+      : await readStream(request.body, maxBytes, late.promise)
   } finally {
     cancel()
   }
 }
 
-async function readStream(body: ReadableStream<Uint8Array>, late: Promise<never>): Promise<Uint8Array> {
+async function readStream(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  late: Promise<never>,
+): Promise<Uint8Array> {
   const reader = body.getReader()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -50,7 +64,7 @@ async function readStream(body: ReadableStream<Uint8Array>, late: Promise<never>
       const next = await Promise.race([reader.read(), late])
       if (next.done) break
       size += next.value.byteLength
-      if (size > MAX_BODY) throw tooLarge()
+      if (size > maxBytes) throw tooLarge(maxBytes)
       chunks.push(next.value)
     }
   } catch (error) {
@@ -61,7 +75,7 @@ async function readStream(body: ReadableStream<Uint8Array>, late: Promise<never>
   return Buffer.concat(chunks)
 }
 
-export const tooLarge = (): AppError => fail('PAYLOAD_TOO_LARGE', { maxBytes: MAX_BODY })
+export const tooLarge = (maxBytes: number): AppError => fail('PAYLOAD_TOO_LARGE', { maxBytes })
 
 function decode(bytes: Uint8Array): string {
   try {
@@ -81,18 +95,22 @@ export function parseJson(text: string): unknown {
     if (error instanceof ShapeError) throw fail('INVALID_JSON', undefined, error.message)
     throw fail('INVALID_JSON')
   }
-  const unsafe = unsafeText(value, '')
-  if (unsafe !== null) {
-    throw fail('VALIDATION_ERROR', {
-      fields: [
-        {
-          path: unsafe,
-          message: 'Contains a character that is not allowed (NUL or half of a surrogate pair)',
-        },
-      ],
-    })
-  }
+  checkText(value)
   return value
+}
+
+/** Fails with `VALIDATION_ERROR` when a string or key anywhere in it holds what cannot be stored. */
+export function checkText(value: unknown): void {
+  const unsafe = unsafeText(value, '')
+  if (unsafe === null) return
+  throw fail('VALIDATION_ERROR', {
+    fields: [
+      {
+        path: unsafe,
+        message: 'Contains a character that is not allowed (NUL or half of a surrogate pair)',
+      },
+    ],
+  })
 }
 
 class ShapeError extends Error {}
@@ -127,10 +145,14 @@ function noteKey(keys: Set<string> | null | undefined, quoted: string): void {
   keys.add(key)
 }
 
+/** Place of the quote that ends a string; leaps from quote to quote, as a string may be a whole file in base64. */
 function stringEnd(text: string, from: number): number {
-  let at = from + 1
-  while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1
-  return at
+  for (let at = text.indexOf('"', from + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let slashes = 0
+    while (text[at - 1 - slashes] === '\\') slashes += 1
+    if (slashes % 2 === 0) return at
+  }
+  return text.length
 }
 
 /** Path of the first string that holds NUL or a lone surrogate, or null. */

@@ -2,8 +2,24 @@
 
 /** Largest JSON body (bytes). */
 export const MAX_BODY = 1024 * 1024
-/** A body must have arrived within this (ms). */
+/** Largest JSON body where a file may stand in it as base64. */
+export const MAX_FILE_BODY = 24 * MAX_BODY
+/** Largest file of a form: on the routes that send, and on `/upload`, whose file waits for later sends. */
+export const MAX_SENT_FILE = 100 * MAX_BODY
+export const MAX_UPLOAD = 50 * MAX_BODY
+/** What a form may have beside its file: its fields, their names and boundaries. */
+export const FORM_MARGIN = MAX_BODY
+/** The most that any route takes; the server itself cuts off above it. */
+export const MAX_ANY_BODY = MAX_SENT_FILE + FORM_MARGIN
+/** Most fields of a form, most bytes of one, and most lines and bytes of a part's head. */
+export const FORM_FIELDS = 64
+export const FORM_FIELD_SIZE = 256 * 1024
+export const FORM_HEAD = { headerPairs: 16, headerSize: 8 * 1024 }
+/** A body must have arrived within this (ms); a body with a file may take longer. */
 export const BODY_DEADLINE = 30_000
+export const FILE_BODY_DEADLINE = 300_000
+/** Longest silence between two pieces of a form (ms). */
+export const FORM_IDLE = 30_000
 /** Deepest nesting of a JSON body. */
 export const MAX_DEPTH = 64
 /** Seconds without traffic after which a connection is closed; routes that wait longer say so themselves. */
@@ -17,3 +33,13 @@ export const DEFAULT_LIMIT = 50
 export const MAX_LIMIT = 100
 /** Life of a WebSocket ticket (ms). */
 export const TICKET_LIFE = 30_000
+/** How long a send waits for WhatsApp unless `?timeout=` says otherwise, and the longest it may be told (s). */
+export const SEND_WAIT = 30
+export const LONGEST_SEND_WAIT = 200
+/** Most entries of a bulk. */
+export const MAX_BULK = 1_000
+/** Furthest `sendAt` (ms) and longest `ttl` (s). */
+export const FURTHEST_SEND = 366 * 86_400_000
+export const LONGEST_TTL = 30 * 86_400
+/** Most people who see a status post. */
+export const MAX_AUDIENCE = 5_000
