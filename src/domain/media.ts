@@ -127,8 +127,13 @@ export interface MediaDesk {
   examine(owner: { tenantId: TenantId; sessionId: SessionId }, ask: FileAsk): Promise<Media>
   /** Lets go of a staged file that is not going to be sent. */
   discard(staged: StagedFile): Promise<void>
-  /** Takes a file in for later sends; its type is sniffed. */
-  upload(tenantId: TenantId, bytes: Bytes, filename: string | null): Promise<KeptFile>
+  /** Takes a file in for later sends, of the usual size unless told otherwise; its type is sniffed. */
+  upload(
+    tenantId: TenantId,
+    bytes: Bytes,
+    filename: string | null,
+    options?: { maxBytes?: number },
+  ): Promise<KeptFile>
   /** Title, description and picture of a page; null when it has none or cannot be had. Never throws. */
   preview(url: string): Promise<FetchedPreview | null>
 }
