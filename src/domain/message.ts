@@ -98,6 +98,16 @@ export type Afterlife = {
   votes: Vote[]
 }
 
+/** Nothing has been made of it yet. */
+export const NO_AFTERLIFE: Afterlife = {
+  editedAt: null,
+  deletedAt: null,
+  starred: false,
+  pinnedUntil: null,
+  reactions: [],
+  votes: [],
+}
+
 export type MessageFilter = {
   sessionId: SessionId
   limit: number
