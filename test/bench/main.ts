@@ -1,13 +1,14 @@
 /**
  * The bench: every figure beside raw Baileys in the same run.
  *
- *   bun test/bench/main.ts [sessions|send|inbound|resume|start …] [--sessions N] [--rounds N] [--json]
+ *   bun test/bench/main.ts [sessions|send|inbound|resume|start|group|storage …] [--sessions N] [--rounds N] [--json]
  *
  * The sandbox, the product and the raw gateway are processes of their own; this one drives the load and holds the
  * webhook receiver. All share the machine. Exits with 0 whatever the verdicts are.
  */
 import { startSandboxProcess } from '../harness/sandbox-process'
 import { startSink } from '../harness/sink'
+import { measureGroup } from './group-run'
 import { asJson, type Row, surroundings, table } from './report'
 import {
   type BenchWorld,
@@ -17,6 +18,7 @@ import {
   measureSessions,
   measureStart,
 } from './runs'
+import { measureStorage } from './storage-run'
 
 const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   start: measureStart,
@@ -24,6 +26,8 @@ const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   inbound: measureInbound,
   resume: measureResume,
   sessions: measureSessions,
+  group: measureGroup,
+  storage: measureStorage,
 }
 
 const flag = (name: string, fallback: number): number => {

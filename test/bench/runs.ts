@@ -29,21 +29,25 @@ const THROUGHPUT_SESSIONS = 8
 const INBOUND_PER_SECOND = 100
 const INBOUND_SECONDS = 5
 
-const both = (world: BenchWorld): { wabun: Wabun; raw: Gateway } => ({
+export const both = (world: BenchWorld): { wabun: Wabun; raw: Gateway } => ({
   wabun: wabunGateway({ sandbox: world.sandbox, preload: PRELOAD, env: { LOG_LEVEL: 'warn' } }),
   raw: rawGateway({ sandbox: world.sandbox, webhookUrl: world.sink.url, preload: PRELOAD }),
 })
 
 let nextNumber = 0
 /** Numbers nobody has used in this run. */
-const freshNumbers = (count: number): string[] => Array.from({ length: count }, () => numberOf(nextNumber++))
+export const freshNumbers = (count: number): string[] =>
+  Array.from({ length: count }, () => numberOf(nextNumber++))
 
-const bothOf = async (pair: { wabun: Gateway; raw: Gateway }, work: (gateway: Gateway) => Promise<void>) => {
+export const bothOf = async (
+  pair: { wabun: Gateway; raw: Gateway },
+  work: (gateway: Gateway) => Promise<void>,
+) => {
   for (const gateway of [pair.wabun, pair.raw]) await work(gateway)
 }
 
 /** Order within a round alternates, so that neither gateway always goes first. */
-async function rounds(
+export async function rounds(
   world: BenchWorld,
   pair: { wabun: Gateway; raw: Gateway },
   work: (gateway: Gateway, round: number) => Promise<void>,
@@ -56,7 +60,7 @@ async function rounds(
 }
 
 /** Samples of one figure for both gateways. */
-const samples = (): Record<Gateway['name'], number[]> => ({ wabun: [], raw: [] })
+export const samples = (): Record<Gateway['name'], number[]> => ({ wabun: [], raw: [] })
 
 async function settledMemory(gateway: Gateway): Promise<{ asItIs: number; rss: number; pss: number }> {
   await Bun.sleep(3_000)
@@ -328,7 +332,7 @@ async function firstAnswer(gateway: Gateway, startedAt: number): Promise<number>
   return performance.now() - startedAt
 }
 
-async function endBoth(pair: { wabun: Gateway; raw: Gateway }): Promise<void> {
+export async function endBoth(pair: { wabun: Gateway; raw: Gateway }): Promise<void> {
   await pair.wabun.end()
   await pair.raw.end()
 }

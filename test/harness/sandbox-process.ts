@@ -15,6 +15,8 @@ export interface SandboxProcess {
   scan(phoneNumber: string, qr: string): Promise<void>
   /** Sends a text from a phone; resolves with the message id once the server has taken it. */
   say(from: string, to: string, text: string): Promise<string>
+  /** Makes a group; resolves with its address. */
+  addGroup(owner: string, subject: string, members: readonly string[]): Promise<string>
   /** Sends many texts at once; resolves with their ids once the server has taken all. */
   burst(orders: readonly { from: string; to: string; text: string }[]): Promise<string[]>
   /** Kills process `pid` at once when the `receipts`-th delivery receipt of this number's companion has arrived. */
@@ -59,6 +61,8 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     },
     say: async (from, to, text) =>
       (await call<{ messageId: string }>('POST', `/phones/${from}/messages`, { to, text })).messageId,
+    addGroup: async (owner, subject, members) =>
+      (await call<{ jid: string }>('POST', '/groups', { owner, subject, members })).jid,
     burst: (orders) => call<string[]>('POST', '/burst', orders),
     async killAtReceipt(pid, phoneNumber, receipts) {
       await call('POST', '/doom', { pid, phoneNumber, left: receipts })

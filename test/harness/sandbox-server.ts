@@ -102,6 +102,12 @@ const server = Bun.serve({
         return json({ messageId: message.id })
       }),
     },
+    '/groups': {
+      POST: safely(async (request) => {
+        const group = (await request.json()) as { owner: string; subject: string; members: string[] }
+        return json(await sandbox.createGroup(group))
+      }),
+    },
     // Orders given in one request leave in one piece, as messages do that have piled up.
     '/burst': {
       POST: safely(async (request) => {
