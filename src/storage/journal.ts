@@ -1,7 +1,7 @@
 /**
  * The journal on disk, with its newest entries in memory: live readers never touch SQLite.
  *
- * An entry's text is made once, when it is committed. On disk stand only its own fields, sealed; the envelope around
+ * An entry's text is made once, when it is committed. On disk stand only its own fields, packed and sealed; the envelope around
  * them is put together again from the columns, byte for byte.
  */
 import type { Database } from 'bun:sqlite'
@@ -12,6 +12,7 @@ import { type Entry, formatCursor, type Journal } from '../domain/journal'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { randomToken } from '../lib/token'
+import { packFields, unpackFields } from './event-codec'
 import type { Tx } from './group-commit'
 import type { Meta } from './meta'
 import type { Numbers } from './numbers'
@@ -143,7 +144,7 @@ export function createJournal(parts: {
         event: row.event,
         sessionId,
         at: row.at,
-        fields: body.toString('utf8', ID_BYTES),
+        fields: unpackFields(body.subarray(ID_BYTES)),
       }),
     }
   }
@@ -220,7 +221,7 @@ export function createJournal(parts: {
           numbers.ensureTenant(tx, event.tenantId),
           event.name,
           at,
-          sealer.seal(Buffer.concat([idBytes, Buffer.from(fields)]), place(seq)),
+          sealer.seal(Buffer.concat([idBytes, packFields(fields)]), place(seq)),
         )
         return {
           seq,
