@@ -43,6 +43,8 @@ export interface MediaHost {
   readonly caPem: string
   /** A new path for a file that may have expired or gone: what a phone does when asked to upload again. */
   renew(directPath: string): string | null
+  /** Takes in a sealed file that does not come by upload, and says under which path it lies. */
+  store(sealed: Buffer): string
   start(): void
   stop(): Promise<void>
 }
@@ -116,6 +118,7 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
       const file = id === null ? null : readFile(state, id)
       return file ? put(file.bytes) : null
     },
+    store: put,
     start() {
       server ??= Bun.serve({
         hostname,

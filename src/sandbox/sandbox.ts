@@ -10,7 +10,7 @@ import { createSandboxServer, type SandboxServer, type SandboxServerOptions } fr
 import { openState, type SandboxState } from './state'
 import { openWorldMemory, type WorldMemory } from './world-memory'
 
-export type SandboxOptions = Omit<SandboxServerOptions, 'mediaHost' | 'rootKey'> & {
+export type SandboxOptions = Omit<SandboxServerOptions, 'mediaHost' | 'storeFile' | 'rootKey'> & {
   /** Port of the media host; default: a free one. */
   mediaPort?: number
   /** How long an uploaded file can be downloaded, in milliseconds. */
@@ -73,7 +73,12 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
       },
     },
   })
-  const server = createSandboxServer({ ...options, rootKey: loadRootKey(state), mediaHost: () => media.host })
+  const server = createSandboxServer({
+    ...options,
+    rootKey: loadRootKey(state),
+    mediaHost: () => media.host,
+    storeFile: (sealed) => media.store(sealed),
+  })
   const memory: WorldMemory | null = state.durable ? openWorldMemory(state, server.world) : null
   const phones = new Map<string, Phone>()
 

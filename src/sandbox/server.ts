@@ -35,6 +35,8 @@ export type SandboxServerOptions = {
   rootKey?: Buffer
   /** `host` or `host:port` of the media host, asked for at each use. */
   mediaHost?: () => string
+  /** Keeps a sealed file on the media host and returns its path there. Default: app state comes without snapshots. */
+  storeFile?: (sealed: Buffer) => string
   /** Clients below this version fail with 405. */
   minimumVersion?: readonly number[]
   /** Told of defects of the server itself. Default: they are thrown, unhandled, so that nobody overlooks them. */
@@ -207,6 +209,7 @@ function makeWorld(
     after,
     trouble: options.onTrouble ?? rethrow,
     mediaHost: options.mediaHost ?? (() => 'mmg.whatsapp.net'),
+    storeFile: options.storeFile ?? null,
     mediaAuth: random(24).toString('base64url'),
   }
 }

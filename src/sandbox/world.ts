@@ -43,6 +43,8 @@ export type World = {
   trouble(error: unknown, where: string): void
   /** `host` or `host:port` of the media host. */
   mediaHost(): string
+  /** Keeps a sealed file on the media host and says under which path; null without a media host of the sandbox's own. */
+  storeFile: ((sealed: Buffer) => string) | null
   /** What media requests must show. */
   mediaAuth: string
 }
