@@ -1,5 +1,5 @@
 /** How the failures of the sandbox's parts are told to a caller of its control API. */
-import { UnknownMessage } from './content'
+import { UnknownMessage } from './content-shape'
 import { SandboxError } from './errors'
 import { NoSuchMessage } from './phone'
 import { NotOnWhatsApp } from './phone-book'

@@ -18,3 +18,7 @@ export const jidOf = (user: string, server: string, device = 0): string =>
   device === 0 ? `${user}@${server}` : `${user}:${device}@${server}`
 
 export const isGroup = (text: string): boolean => text.endsWith('@g.us')
+export const STATUS = 'status@broadcast'
+export const isChannel = (text: string): boolean => text.endsWith('@newsletter')
+/** A chat of many, in which each message names its author. */
+export const isShared = (text: string): boolean => isGroup(text) || text === STATUS

@@ -9,13 +9,15 @@ import { child, children, node, SERVER, writeNumber } from './node'
 import type { PhoneBook } from './phone-book'
 import type { PhoneCompanions } from './phone-companions'
 import type { PhoneInbox } from './phone-inbox'
-import type { PhoneJournal, PhoneMessage, SentStatus } from './phone-journal'
+import type { PhoneJournal, PhoneMessage, SentStatus, ShownMessage } from './phone-journal'
 import type { PhoneOutbox } from './phone-outbox'
 import { keyNode, type PhoneSignal } from './phone-signal'
 import type { PhoneUplink } from './types'
 
 export type PhoneEvent =
   | { type: 'message'; message: PhoneMessage }
+  /** Something happened to a message that is there already. */
+  | { type: 'changed'; message: ShownMessage }
   | { type: 'receipt'; id: string; reader: string; status: SentStatus }
   | { type: 'chatstate'; from: string; state: 'composing' | 'recording' | 'paused' }
   | { type: 'unreadable'; id: string; reason: string }

@@ -14,6 +14,8 @@ export type GroupInfo = {
   addressing: 'lid' | 'pn'
   /** Bare JIDs in the group's own addressing. */
   members: string[]
+  /** Those of the members who may do more. */
+  admins: string[]
 }
 
 /** Thrown when a number or LID that a phone wants to reach has no account. */
@@ -106,13 +108,15 @@ export function createPhoneBook(uplink: () => PhoneUplink, signal: PhoneSignal):
         node('iq', { type: 'get', xmlns: 'w:g2', to: jid }, [node('query', { request: 'interactive' })]),
       )
       const group = child(answer, 'group')
+      const people = children(group, 'participant')
       const info: GroupInfo = {
         jid,
         subject: group?.attrs.subject ?? '',
         addressing: group?.attrs.addressing_mode === 'pn' ? 'pn' : 'lid',
-        members: children(group, 'participant').flatMap(({ attrs }) => (attrs.jid ? [attrs.jid] : [])),
+        members: people.flatMap(({ attrs }) => attrs.jid ?? []),
+        admins: people.flatMap(({ attrs }) => (attrs.type && attrs.jid ? attrs.jid : [])),
       }
-      for (const { attrs } of children(group, 'participant')) {
+      for (const { attrs } of people) {
         const other = attrs.phone_number ?? attrs.lid
         if (!attrs.jid || !other) continue
         await (info.addressing === 'lid' ? signal.learn(other, attrs.jid) : signal.learn(attrs.jid, other))

@@ -2,11 +2,12 @@
  * How words reach a phone: each `<enc>` is opened with the phone's own keys, put into the journal and confirmed; what
  * does not open is asked for again.
  */
-import type { BinaryNode, proto } from '@whiskeysockets/baileys'
+import { type BinaryNode, proto } from '@whiskeysockets/baileys'
 import { readMessage } from './content'
-import { isGroup, parseJid } from './jid'
+import { isChannel, isShared, parseJid } from './jid'
 import { KEY_TYPE } from './keys'
-import { bytesOf, children, node, writeNumber } from './node'
+import { bytesOf, child, children, node, writeNumber } from './node'
+import type { PhoneDeeds } from './phone-deeds'
 import type { PhoneJournal, PhoneMessage, WireAddress } from './phone-journal'
 import { keyNode, type PhoneSignal } from './phone-signal'
 import type { PhoneUplink } from './types'
@@ -15,6 +16,7 @@ export type InboxParts = {
   uplink(): PhoneUplink
   signal: PhoneSignal
   journal: PhoneJournal
+  deeds: PhoneDeeds
   own(): { pn: string; lid: string }
   /** A message from an own companion to the phone itself, outside of any chat. */
   onPeer(from: string, id: string, message: proto.IMessage): Promise<void>
@@ -34,7 +36,7 @@ type Opened = { message: proto.IMessage; destination: string | null }
 
 /** Makes a phone's inbox. Stanzas must come one after another. */
 export function createPhoneInbox(parts: InboxParts): PhoneInbox {
-  const { uplink, signal, journal, own } = parts
+  const { uplink, signal, journal, deeds, own } = parts
   /** Failed attempts per message, so that the second request brings keys and the sixth is not made. */
   const attempts = new Map<string, number>()
 
@@ -69,6 +71,9 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
     const { from = '', participant } = stanza.attrs
     const author = participant ?? from
     const opened: Opened = { message: {}, destination: null }
+    // Only channels speak in the clear; from anybody else it would be the server's word for the sender's.
+    const plain = isChannel(from) ? bytesOf(child(stanza, 'plaintext')) : undefined
+    if (plain) opened.message = proto.Message.decode(plain)
     for (const enc of children(stanza, 'enc')) {
       const ciphertext = bytesOf(enc)
       if (!ciphertext) continue
@@ -125,7 +130,7 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
   async function record(stanza: BinaryNode, { message, destination }: Opened): Promise<void> {
     const { id = '', from = '', participant, recipient, t, notify } = stanza.attrs
     const author = participant ?? from
-    const chat = isGroup(from) ? from : await named(recipient ?? destination ?? from)
+    const chat = isShared(from) || isChannel(from) ? from : await named(recipient ?? destination ?? from)
     const shown: PhoneMessage = {
       id,
       chat,
@@ -142,8 +147,10 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
       ...(participant ? { participant } : {}),
       ...(recipient ? { recipient } : {}),
     }
-    journal.addReceived({ shown, message, address })
+    const entry = { shown, message, address }
+    journal.addReceived(entry)
     journal.commit()
+    await deeds.perform(entry)
     parts.onMessage(shown)
   }
 

@@ -1,6 +1,6 @@
 /** What a phone has received and sent, in memory and in the sandbox's state. */
 import { proto } from '@whiskeysockets/baileys'
-import type { ReadContent } from './content'
+import type { ReadContent } from './content-shape'
 import type { SandboxState } from './state'
 
 /** A message as a phone shows it: everything in it was decrypted with the phone's own keys. */
@@ -20,28 +20,58 @@ export type PhoneMessage = {
   kind: string
   content: ReadContent
   pushName?: string
+  /** Why the phone did not do what this message asks for. */
+  refused?: string
+  /** Of a status post of this phone: who may see it, as bare JIDs. */
+  audience?: string[]
 }
+
+/** What later messages have made of a message. */
+export type Afterlife = {
+  /** Its content is that of the last edit. */
+  edited: boolean
+  /** Taken back: of its content only the type is left. */
+  deleted: boolean
+  pinned: boolean
+  starred: boolean
+  /** One per person, the latest; `at` in milliseconds, as its sender says. */
+  reactions: { emoji: string; from: string; at: number }[]
+  /** Of a poll; one per person, the latest. */
+  votes: { options: string[]; from: string; at: number }[]
+}
+
+/** A message with everything that has happened to it. */
+export type ShownMessage = PhoneMessage &
+  Afterlife & { /** Of a poll: votes by option. */ tally?: Record<string, number> }
 
 /** How the message was addressed on the wire; receipts must answer in the same words. */
 export type WireAddress = { from: string; participant?: string; recipient?: string }
 
-export type Received = { shown: PhoneMessage; message: proto.IMessage; address: WireAddress }
-
-export type SentStatus = 'sent' | 'delivered' | 'read' | 'played'
-export type Sent = {
+type Kept = {
   shown: PhoneMessage
   message: proto.IMessage
+  /** Absent until something happens to it. */
+  afterlife?: Afterlife
+}
+export type Received = Kept & { address: WireAddress }
+
+export type SentStatus = 'sent' | 'delivered' | 'read' | 'played'
+export type Sent = Kept & {
   /** The chat as it was addressed on the wire. */
   to: string
   /** The farthest receipt of each reader, by bare JID as it came. */
   receipts: Record<string, SentStatus>
 }
 
+export type Entry = Received | Sent
+
 export interface PhoneJournal {
   received(): readonly Received[]
   sent(): readonly Sent[]
   findReceived(id: string): Received | null
   findSent(id: string): Sent | null
+  /** A message of either direction; within a chat, the first that came under the id. */
+  find(id: string, chat?: string): Entry | null
   /** Whether this author's message is already there. */
   has(id: string, from: string): boolean
   addReceived(entry: Received): void
@@ -50,6 +80,8 @@ export interface PhoneJournal {
   dropSent(entry: Sent): void
   /** Notes a receipt; a lower one never takes back a higher one. */
   mark(id: string, reader: string, status: SentStatus): void
+  /** Keeps what was changed in an entry. */
+  save(entry: Entry): void
   /** Puts what has changed into the state, in one write. */
   commit(): void
 }
@@ -64,17 +96,28 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
   const receivedKeys = new Map<Received, string>()
   const receivedById = new Map<string, Received>()
   const sentById = new Map<string, Sent>()
+  const inChats = new Map<string, Entry>()
   const authored = new Set<string>()
   const sentKeys = new Map<Sent, string>()
   const dirty = new Map<string, Buffer | null>()
   let sequence = 0
 
+  const place = ({ shown }: Entry) => `${shown.chat} ${shown.id}`
+  // The first message under an id keeps it: nobody takes the place of another's message by repeating its id.
+  const indexInChat = (entry: Entry) => {
+    if (!inChats.has(place(entry))) inChats.set(place(entry), entry)
+  }
+  const forgetInChat = (entry: Entry) => {
+    if (inChats.get(place(entry)) === entry) inChats.delete(place(entry))
+  }
   const index = (entry: Received) => {
+    indexInChat(entry)
     received.push(entry)
     receivedById.set(entry.shown.id, entry)
     authored.add(`${entry.shown.id} ${entry.shown.from}`)
   }
   const indexSent = (entry: Sent) => {
+    indexInChat(entry)
     sent.push(entry)
     sentById.set(entry.shown.id, entry)
   }
@@ -91,21 +134,18 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
     }
   }
   const nextKey = (kind: 'r' | 's') => `${kind} ${String(++sequence).padStart(9, '0')}`
-  const write = (key: string, { message, ...rest }: Received | Sent) => {
+  const write = (key: string, { message, ...rest }: Entry) => {
     if (!state.durable) return
     const encoded = Buffer.from(proto.Message.encode(message).finish()).toString('base64')
     dirty.set(key, Buffer.from(JSON.stringify({ ...rest, message: encoded })))
   }
-  const dropOldest = <T extends Received | Sent>(
-    list: T[],
-    keys: Map<T, string>,
-    forget: (entry: T) => void,
-  ) => {
+  const dropOldest = <T extends Entry>(list: T[], keys: Map<T, string>, forget: (entry: T) => void) => {
     const oldest = list.length > KEEP ? list.shift() : undefined
     if (!oldest) return
     const key = keys.get(oldest)
     if (key) dirty.set(key, null)
     keys.delete(oldest)
+    forgetInChat(oldest)
     forget(oldest)
   }
 
@@ -114,6 +154,10 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
     sent: () => sent,
     findReceived: (id) => receivedById.get(id) ?? null,
     findSent: (id) => sentById.get(id) ?? null,
+    find: (id, chat) =>
+      chat === undefined
+        ? (receivedById.get(id) ?? sentById.get(id) ?? null)
+        : (inChats.get(`${chat} ${id}`) ?? null),
     has: (id, from) => authored.has(`${id} ${from}`),
     addReceived(entry) {
       const key = nextKey('r')
@@ -139,6 +183,7 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
       if (key) dirty.set(key, null)
       sentKeys.delete(entry)
       sentById.delete(entry.shown.id)
+      forgetInChat(entry)
     },
     mark(id, reader, status) {
       const entry = sentById.get(id)
@@ -148,6 +193,10 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
       if (known !== undefined && RANK[known] >= RANK[status]) return
       entry.receipts[reader] = status
       write(key, entry)
+    },
+    save(entry) {
+      const key = 'address' in entry ? receivedKeys.get(entry) : sentKeys.get(entry)
+      if (key) write(key, entry)
     },
     commit() {
       if (state.durable) state.write(scope, dirty)
@@ -159,3 +208,23 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
 /** The farthest that any reader got with a message. */
 export const statusOf = ({ receipts }: Sent): SentStatus =>
   Object.values(receipts).reduce<SentStatus>((far, next) => (RANK[next] > RANK[far] ? next : far), 'sent')
+
+/** A message as the phone shows it now. */
+export function shownNow({ shown, afterlife }: Entry): ShownMessage {
+  const message = { ...shown, ...(afterlife ?? freshAfterlife()) }
+  const { options } = shown.content
+  if (shown.content.type !== 'poll' || !Array.isArray(options)) return message
+  const tally = Object.fromEntries(options.map((option: string) => [option, 0]))
+  for (const vote of message.votes)
+    for (const option of vote.options) tally[option] = (tally[option] ?? 0) + 1
+  return { ...message, tally }
+}
+
+export const freshAfterlife = (): Afterlife => ({
+  edited: false,
+  deleted: false,
+  pinned: false,
+  starred: false,
+  reactions: [],
+  votes: [],
+})

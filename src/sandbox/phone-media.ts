@@ -17,7 +17,8 @@ import {
   normalizeMessageContent,
   type proto,
 } from '@whiskeysockets/baileys'
-import type { MediaContent, UploadedFile } from './content'
+import type { MediaContent } from './content-schemas'
+import type { UploadedFile } from './content-shape'
 import { node } from './node'
 
 const MAC_BYTES = 10

@@ -3,8 +3,8 @@
  * group with the key handed out beside it; and again, for the one device that could not read them.
  */
 import { type BinaryNode, proto } from '@whiskeysockets/baileys'
-import { outerAttributes } from './content'
-import { isGroup, parseJid } from './jid'
+import { outerAttributes } from './content-outer'
+import { isChannel, isShared, parseJid, STATUS } from './jid'
 import { child, children, node } from './node'
 import { type PhoneBook, readBundle } from './phone-book'
 import type { PhoneJournal, Sent } from './phone-journal'
@@ -69,26 +69,49 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
   }
 
   async function direct({ shown, to, message }: Sent): Promise<BinaryNode> {
-    const { stanza, enc } = outerAttributes(message)
+    const { stanza, enc, children: beside } = outerAttributes(message)
     const mine = parseJid(to)?.server === 'lid' ? own().lid : own().pn
     const devices = (await book.devicesOf([to, mine])).filter((device) => !isSelf(device))
     await book.openSessions(devices)
-    const copy = { deviceSentMessage: { destinationJid: to, message } }
+    const copy = ownCopy(to, message)
     const participants: BinaryNode[] = []
     for (const device of devices) {
       const sealed = await seal(device, isOwn(device) ? copy : message, enc)
       participants.push(node('to', { jid: device }, [sealed]))
     }
-    return node('message', { id: shown.id, to, ...stanza }, [node('participants', {}, participants)])
+    return node('message', { id: shown.id, to, ...stanza }, [
+      node('participants', {}, participants),
+      ...beside,
+    ])
   }
 
-  async function toGroup({ shown, to, message }: Sent): Promise<BinaryNode> {
-    const { stanza, enc } = outerAttributes(message)
-    const group = await book.group(to)
-    const author = group.addressing === 'lid' ? own().lid : own().pn
+  /** Who reads along in a chat of many, and as whom the phone speaks there. */
+  async function circle({ to, shown }: Pick<Sent, 'to' | 'shown'>) {
+    // Nobody is a member of the status: each post names its readers, and all of them get the key anew.
+    if (to === STATUS) {
+      return {
+        author: own().lid,
+        readers: [...(shown.audience ?? []), own().lid],
+        attrs: {},
+        holders: new Set<string>(),
+      }
+    }
+    const { addressing, members } = await book.group(to)
+    const author = addressing === 'lid' ? own().lid : own().pn
+    return {
+      author,
+      readers: members,
+      attrs: { addressing_mode: addressing },
+      holders: signal.keyHolders(to),
+    }
+  }
+
+  async function toMany(sent: Sent): Promise<BinaryNode> {
+    const { shown, to, message } = sent
+    const { stanza, enc, children: beside } = outerAttributes(message)
+    const { author, readers, attrs, holders } = await circle(sent)
     const sealed = await signal.encryptGroup(to, author, message)
-    const devices = (await book.devicesOf(group.members)).filter((device) => !isSelf(device))
-    const holders = signal.keyHolders(to)
+    const devices = (await book.devicesOf(readers)).filter((device) => !isSelf(device))
     const lacking = devices.filter((device) => !holders.has(device))
     await book.openSessions(lacking)
     const key = {
@@ -97,43 +120,56 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
     const participants: BinaryNode[] = []
     for (const device of lacking)
       participants.push(node('to', { jid: device }, [await seal(device, key, enc)]))
-    signal.setKeyHolders(to, new Set([...holders, ...lacking]))
-    return node('message', { id: shown.id, to, addressing_mode: group.addressing, ...stanza }, [
+    if (to !== STATUS) signal.setKeyHolders(to, new Set([...holders, ...lacking]))
+    return node('message', { id: shown.id, to, ...attrs, ...stanza }, [
       ...(participants.length > 0 ? [node('participants', {}, participants)] : []),
       node('enc', { v: '2', type: sealed.type, ...enc }, sealed.ciphertext),
+      ...beside,
+    ])
+  }
+
+  /** Posts in channels are not encrypted: anybody may follow. */
+  function toChannel({ shown, to, message }: Sent): BinaryNode {
+    const { stanza, enc, children: beside } = outerAttributes(message)
+    const { mediatype } = enc
+    const plain = proto.Message.encode(message).finish()
+    return node('message', { id: shown.id, to, ...stanza }, [
+      node('plaintext', { mediatype }, plain),
+      ...beside,
     ])
   }
 
   async function again(sent: Sent, device: string, count: string): Promise<BinaryNode> {
-    const { stanza, enc } = outerAttributes(sent.message)
+    const { stanza, enc, children: beside } = outerAttributes(sent.message)
     const attrs = { id: sent.shown.id, ...stanza }
-    if (isGroup(sent.to)) {
-      const group = await book.group(sent.to)
-      const author = group.addressing === 'lid' ? own().lid : own().pn
+    if (isShared(sent.to)) {
+      const { author, attrs: more } = await circle(sent)
       const distribution = await signal.distribution(sent.to, author)
       const message = {
         ...sent.message,
         senderKeyDistributionMessage: { groupId: sent.to, axolotlSenderKeyDistributionMessage: distribution },
       }
-      return node(
-        'message',
-        { ...attrs, to: sent.to, participant: device, addressing_mode: group.addressing },
-        [await seal(device, message, { ...enc, count })],
-      )
+      return node('message', { ...attrs, to: sent.to, participant: device, ...more }, [
+        await seal(device, message, { ...enc, count }),
+        ...beside,
+      ])
     }
     const mine = isOwn(device)
-    const message = mine
-      ? { deviceSentMessage: { destinationJid: sent.to, message: sent.message } }
-      : sent.message
+    const message = mine ? ownCopy(sent.to, sent.message) : sent.message
     return node(
       'message',
       { ...attrs, to: device, device_fanout: 'false', recipient: mine ? sent.to : undefined },
-      [await seal(device, message, { ...enc, count })],
+      [await seal(device, message, { ...enc, count }), ...beside],
     )
   }
 
+  async function stanzaOf(sent: Sent): Promise<BinaryNode> {
+    if (isChannel(sent.to)) return toChannel(sent)
+    return isShared(sent.to) ? toMany(sent) : direct(sent)
+  }
+
   return {
-    send: async (sent) => hand(await (isGroup(sent.to) ? toGroup(sent) : direct(sent))),
+    send: async (sent) => hand(await stanzaOf(sent)),
 
     async sendToCompanion(deviceId, id, message) {
       const { server = 's.whatsapp.net', user = '' } = parseJid(own().pn) ?? {}
@@ -154,7 +190,7 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
       const count = child(receipt, 'retry')?.attrs.count ?? '1'
       const ids = [id, ...children(child(receipt, 'list'), 'item').map(({ attrs }) => attrs.id ?? '')]
       if (Number(count) > MOST_RETRIES) return
-      const known = ids.flatMap((each) => parts.journal.findSent(each) ?? [])
+      const known = ids.flatMap((each) => parts.journal.findSent(each) ?? []).filter(isThere)
       if (known.length === 0) return
       const keys = child(receipt, 'keys')
       if (keys) await signal.openSession(readBundle(keys, device, receipt))
@@ -169,6 +205,15 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
     },
   }
 }
+
+/** What was taken back is not said again. */
+const isThere = ({ afterlife }: Sent) => !afterlife?.deleted
+
+/** A message as the own other devices get it: with the chat for which it was meant. */
+const ownCopy = (to: string, message: proto.IMessage): proto.IMessage => ({
+  deviceSentMessage: { destinationJid: to, message },
+  ...(message.messageContextInfo ? { messageContextInfo: message.messageContextInfo } : {}),
+})
 
 /** A message id as phones make them: 32 hex digits, upper case. */
 export const messageId = (random: Buffer): string => random.subarray(0, 16).toString('hex').toUpperCase()

@@ -3,20 +3,29 @@
  * decrypted with its own keys, and whatever it says leaves it encrypted; the server between is told nothing.
  */
 import { randomBytes } from 'node:crypto'
-import { type BinaryNode, proto } from '@whiskeysockets/baileys'
+import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
 import { createMailbox } from '../lib/mailbox'
-import { isMedia, type PhoneContent, readMessage, toMessage } from './content'
-import { isGroup, jidOf, parseJid } from './jid'
+import type { PhoneContent } from './content-schemas'
+import { jidOf, parseJid } from './jid'
 import { child, node, SERVER } from './node'
 import { createPhoneArrivals, type PhoneEvent, PRE_KEYS } from './phone-arrivals'
 import { createPhoneBook } from './phone-book'
 import { createPhoneCompanions } from './phone-companions'
+import { createPhoneDeeds } from './phone-deeds'
 import { createPhoneInbox } from './phone-inbox'
-import { openPhoneJournal, type PhoneMessage, type Sent, type SentStatus, statusOf } from './phone-journal'
-import { downloadFile, type MediaAccess, mediaOf, uploadFile } from './phone-media'
-import { createPhoneOutbox, messageId } from './phone-outbox'
+import {
+  openPhoneJournal,
+  type PhoneMessage,
+  type SentStatus,
+  type ShownMessage,
+  shownNow,
+  statusOf,
+} from './phone-journal'
+import { downloadFile, type MediaAccess, mediaOf } from './phone-media'
+import { createPhoneOutbox } from './phone-outbox'
 import { openPhoneSignal } from './phone-signal'
+import { addressOf, createPhoneSpeech, type SpeechOptions } from './phone-speech'
 import type { SandboxState } from './state'
 import type { PhoneRegistration, PhoneUplink } from './types'
 
@@ -58,18 +67,25 @@ export interface Phone {
   devices(): LinkedDevice[]
   unlink(deviceId: number): Promise<void>
   /**
-   * Says something to a number, JID or group; resolves with the id when the server has acknowledged it. Many calls at
-   * once keep their order and do not wait for one another's acknowledgement.
+   * Says something to a number, JID, group, channel, or as a status post to an audience; resolves with the id when the
+   * server has acknowledged it. Many calls at once keep their order and do not wait for one another's acknowledgement.
    */
-  send(to: string, content: PhoneContent | string): Promise<PhoneMessage>
-  /** What this phone received, oldest first; copies of what its own companions said are among it. */
-  messages(): PhoneMessage[]
+  send(to: string, content: PhoneContent | string, options?: SpeechOptions): Promise<PhoneMessage>
+  /**
+   * What this phone received, oldest first, with what later messages have made of it; copies of what its own companions
+   * said are among it.
+   */
+  messages(): ShownMessage[]
   /** What this phone itself said, and how far it got. */
-  sent(): (PhoneMessage & { status: SentStatus; receipts: Record<string, SentStatus> })[]
+  sent(): (ShownMessage & { status: SentStatus; receipts: Record<string, SentStatus> })[]
+  /** A message of either direction as it is now; null for an unknown id. */
+  message(messageId: string): ShownMessage | null
   /** The farthest receipt of a message this phone sent; null for an unknown id. */
   status(messageId: string): SentStatus | null
   /** Resolves with the first message, received already or yet to come, that fits. */
   waitForMessage(fits: (message: PhoneMessage) => boolean): Promise<PhoneMessage>
+  /** Resolves when a message of either direction is as wanted, at once when it is already. */
+  waitUntilShown(messageId: string, fits: (message: ShownMessage) => boolean): Promise<ShownMessage>
   /** Downloads and opens the file of a message. */
   download(messageId: string): Promise<Buffer>
   read(messageId: string): Promise<void>
@@ -130,6 +146,17 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
   const line = () => uplink
   const book = createPhoneBook(line, signal)
   const outbox = createPhoneOutbox({ uplink: line, signal, book, journal, own })
+  const namesOf = async (person: string): Promise<string[]> => {
+    const name = await arrivals.nameOf(person)
+    const other = name.endsWith('@lid') ? null : await signal.lidOf(name)
+    return other ? [name, other] : [name]
+  }
+  const deeds = createPhoneDeeds({
+    journal,
+    book,
+    namesOf,
+    onChange: (entry) => emit({ type: 'changed', message: shownNow(entry) }),
+  })
   const companions = createPhoneCompanions({
     state,
     scope: scope('companions'),
@@ -147,6 +174,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     uplink: line,
     signal,
     journal,
+    deeds,
     own,
     onPeer: companions.onPeer,
     onMessage: (message) => emit({ type: 'message', message }),
@@ -189,23 +217,19 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     return { host, auth: connection?.attrs.auth ?? '', fetch: parts.media.fetch, now: clock.now }
   }
 
-  /** The key of a message as this phone names it to others. */
-  function lookUp(id: string): { key: proto.IMessageKey; message: proto.IMessage } | null {
-    const entry = journal.findReceived(id) ?? journal.findSent(id)
-    if (!entry) return null
-    const { shown, message } = entry
-    const inGroup = isGroup(shown.chat)
-    const author = 'address' in entry && inGroup ? entry.address.participant : undefined
-    return {
-      key: {
-        remoteJid: shown.chat,
-        fromMe: shown.fromMe,
-        id,
-        ...(inGroup || !shown.fromMe ? { participant: author ? bare(author) : shown.from } : {}),
-      },
-      message,
-    }
-  }
+  const speech = createPhoneSpeech({
+    journal,
+    outbox,
+    signal,
+    book,
+    deeds,
+    own: own(),
+    addressing: account.addressing,
+    clock,
+    mediaAccess,
+    nameOf: arrivals.nameOf,
+    inTurn: (work) => mailbox.run(work),
+  })
 
   async function receiptFor(id: string, type: 'read' | 'played'): Promise<void> {
     const entry = journal.findReceived(id)
@@ -214,12 +238,6 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     const t = String(Math.floor(clock.now() / 1000))
     const to = participant ? from : bare(from)
     uplink.send(node('receipt', { id, to, participant, type, t }))
-  }
-
-  function takeBack(sent: Sent, error: unknown): never {
-    journal.dropSent(sent)
-    journal.commit()
-    throw error
   }
 
   const linked = (deviceId: number): LinkedDevice => {
@@ -247,45 +265,18 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     devices: () => [...account.devices.keys()].filter((id) => id !== 0).map(linked),
     unlink: (deviceId) => companions.unlink(deviceId),
 
-    async send(to, said) {
-      const content: PhoneContent = typeof said === 'string' ? { type: 'text', text: said } : said
-      const address = addressOf(to)
-      const uploaded = isMedia(content)
-        ? await uploadFile(await mediaAccess(), content.type, Buffer.from(content.base64, 'base64'))
-        : undefined
-      const { sent, acknowledged } = await mailbox.run(async () => {
-        const message = proto.Message.fromObject(
-          toMessage(content, {
-            ...(uploaded ? { uploaded } : {}),
-            lookUp,
-            jidOf: addressOf,
-            messageSecret: () => randomBytes(32),
-            now: clock.now(),
-          }),
-        )
-        const shown: PhoneMessage = {
-          id: messageId(randomBytes(16)),
-          chat: isGroup(address) ? address : await arrivals.nameOf(address),
-          from: jid,
-          fromMe: true,
-          device: 0,
-          timestamp: Math.floor(clock.now() / 1000),
-          ...readMessage(message),
-        }
-        const sent: Sent = { shown, message, to: address, receipts: {} }
-        journal.addSent(sent)
-        const { acknowledged } = await outbox.send(sent).catch((error: unknown) => takeBack(sent, error))
-        return { sent, acknowledged }
-      })
-      await acknowledged.catch((error: unknown) => takeBack(sent, error))
-      return sent.shown
-    },
+    send: (to, said, options) =>
+      speech.say(to, typeof said === 'string' ? { type: 'text', text: said } : said, options),
 
-    messages: () => journal.received().map(({ shown }) => shown),
+    messages: () => journal.received().map(shownNow),
     sent: () =>
       journal
         .sent()
-        .map((entry) => ({ ...entry.shown, status: statusOf(entry), receipts: { ...entry.receipts } })),
+        .map((entry) => ({ ...shownNow(entry), status: statusOf(entry), receipts: { ...entry.receipts } })),
+    message(id) {
+      const entry = journal.find(id)
+      return entry && shownNow(entry)
+    },
     status(id) {
       const entry = journal.findSent(id)
       return entry && statusOf(entry)
@@ -303,8 +294,22 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
       })
     },
 
+    waitUntilShown(id, fits) {
+      const { promise, resolve } = Promise.withResolvers<ShownMessage>()
+      const look = () => {
+        const entry = journal.find(id)
+        const now = entry && shownNow(entry)
+        if (!now || !fits(now)) return
+        listeners.delete(look)
+        resolve(now)
+      }
+      listeners.add(look)
+      look()
+      return promise
+    },
+
     async download(id) {
-      const entry = journal.findReceived(id) ?? journal.findSent(id)
+      const entry = journal.find(id)
       const media = entry && mediaOf(entry.message)
       if (!media) throw new NoSuchMessage(id)
       return downloadFile(await mediaAccess(), media.type, media.file)
@@ -357,10 +362,4 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
 const bare = (address: string): string => {
   const { user = '', server = '' } = parseJid(address) ?? {}
   return jidOf(user, server)
-}
-
-/** A JID from what people write: a number in any spelling, or a JID already. */
-export function addressOf(written: string): string {
-  if (written.includes('@')) return isGroup(written) ? written : bare(written)
-  return jidOf(written.replace(/\D/g, ''), 's.whatsapp.net')
 }

@@ -5,25 +5,20 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { isoTime } from '../lib/clock'
-import { type PhoneContent, PhoneContentSchema } from './content'
 import { SandboxError } from './errors'
 import { inWords } from './failures'
 import type { FaultInput } from './faults'
-import type { Phone } from './phone'
-import type { PhoneMessage } from './phone-journal'
+import { phoneMessageRoutes } from './phone-message-routes'
+import { phoneRoutes } from './phone-routes'
 import {
   Address,
   answer,
-  Device,
   Digits,
   FaultBody,
   FaultView,
-  MessageView,
-  numberParam,
   PhoneNumber,
-  PhoneView,
+  says,
   strict,
-  told,
   word,
 } from './route-schemas'
 import type { Sandbox } from './sandbox'
@@ -40,30 +35,8 @@ export type SessionClient = { noiseKey?: string; phoneNumber?: string }
 
 const DEFAULT_LOG_ENTRIES = 100
 
-const tags = ['Sandbox']
-/** What the routes say of themselves; under both names, for the service's own reader and for OpenAPI's. */
-const says = (summary: string) => {
-  const notes = { summary, tags }
-  return { detail: { ...notes, ...({ 'x-notes': notes } as object) } }
-}
-
-const phoneView = (phone: Phone) => ({
-  phoneNumber: phone.phoneNumber,
-  name: phone.name,
-  platform: phone.platform,
-  jid: phone.jid,
-  lid: phone.lid,
-  devices: phone.devices(),
-})
-const messageView = (message: PhoneMessage) => ({
-  ...message,
-  timestamp: isoTime(message.timestamp * 1000),
-})
-
 /** Makes the routes under `/sandbox`. */
 export function sandboxRoutes({ sandbox, clientOf }: SandboxRoutesParts) {
-  const phone = (number: string) => sandbox.phone(number)
-
   async function targetOf(body: { sessionId?: string; phoneNumber?: string; all?: true }) {
     const named = [body.sessionId, body.phoneNumber, body.all].filter((each) => each !== undefined)
     if (named.length !== 1) {
@@ -79,141 +52,8 @@ export function sandboxRoutes({ sandbox, clientOf }: SandboxRoutesParts) {
   }
 
   return new Elysia({ name: 'sandbox', normalize: false, prefix: '/sandbox' })
-    .post(
-      '/phones',
-      ({ body, set }) => {
-        const made = sandbox.addPhone(body)
-        set.status = 201
-        return { success: true as const, phone: phoneView(made) }
-      },
-      {
-        body: Type.Object(
-          {
-            phoneNumber: PhoneNumber,
-            name: Type.String({ minLength: 1, maxLength: 100 }),
-            platform: Type.Optional(word(['android', 'iphone', 'smba', 'smbi'])),
-            addressing: Type.Optional(word(['lid', 'pn'])),
-          },
-          strict,
-        ),
-        response: { 201: answer({ phone: PhoneView }) },
-        ...says('Switch a simulated phone on'),
-      },
-    )
-    .get('/phones', () => ({ success: true as const, phones: [...sandbox.phones.values()].map(phoneView) }), {
-      response: { 200: answer({ phones: Type.Array(PhoneView) }) },
-      ...says('List the simulated phones'),
-    })
-    .post(
-      '/phones/:number/scan',
-      ({ params, body }) =>
-        inWords(async () => ({ success: true as const, device: await phone(params.number).scan(body.qr) })),
-      {
-        params: numberParam,
-        body: Type.Object({ qr: Type.String({ minLength: 1, maxLength: 2048 }) }, strict),
-        response: { 200: answer({ device: Device }) },
-        ...says('Let a phone scan a QR code'),
-      },
-    )
-    .post(
-      '/phones/:number/pairing-code',
-      ({ params, body }) =>
-        inWords(async () => {
-          const code = body.code.replace(/[\s-]/g, '').toUpperCase()
-          return { success: true as const, device: await phone(params.number).enterPairingCode(code) }
-        }),
-      {
-        params: numberParam,
-        body: Type.Object({ code: Type.String({ minLength: 8, maxLength: 16 }) }, strict),
-        response: { 200: answer({ device: Device }) },
-        ...says('Type a pairing code into a phone'),
-      },
-    )
-    .post(
-      '/phones/:number/messages',
-      ({ params, body, set }) =>
-        inWords(async () => {
-          const sent = await phone(params.number).send(body.to, body.content as PhoneContent)
-          set.status = 201
-          return { success: true as const, message: messageView(sent) }
-        }),
-      {
-        params: numberParam,
-        body: Type.Object({ to: Address, content: PhoneContentSchema }, strict),
-        response: { 201: answer({ message: MessageView }) },
-        ...says('Send a message from a phone'),
-      },
-    )
-    .get(
-      '/phones/:number/messages',
-      ({ params, query }) => {
-        const all = phone(params.number).messages()
-        const from = query.after === undefined ? 0 : all.findIndex(({ id }) => id === query.after) + 1
-        const wanted = all.slice(from)
-        const shown = wanted.slice(-(Number(query.limit ?? 0) || wanted.length))
-        return { success: true as const, messages: shown.map(messageView), total: all.length }
-      },
-      {
-        params: numberParam,
-        query: Type.Object(
-          {
-            after: Type.Optional(Type.String({ description: 'Only what came after this message' })),
-            limit: Type.Optional(Digits('Only the latest so many')),
-          },
-          strict,
-        ),
-        response: { 200: answer({ messages: Type.Array(MessageView), total: Type.Integer() }) },
-        ...says('What a phone received, decrypted there; oldest first'),
-      },
-    )
-    .post(
-      '/phones/:number/read',
-      ({ params, body }) =>
-        inWords(async () => {
-          await phone(params.number).read(body.messageId)
-          return { success: true as const, message: 'Read' }
-        }),
-      {
-        params: numberParam,
-        body: Type.Object({ messageId: Type.String({ minLength: 1, maxLength: 128 }) }, strict),
-        response: { 200: told },
-        ...says('Let a phone read a message'),
-      },
-    )
-    .post(
-      '/phones/:number/typing',
-      ({ params, body }) => {
-        phone(params.number).typing(body.to, body.state)
-        return { success: true as const, message: 'Told' }
-      },
-      {
-        params: numberParam,
-        body: Type.Object(
-          { to: Address, state: Type.Optional(word(['composing', 'recording', 'paused'])) },
-          strict,
-        ),
-        response: { 200: told },
-        ...says('Let a phone show that it is typing'),
-      },
-    )
-    .delete(
-      '/phones/:number/devices/:id',
-      ({ params }) =>
-        inWords(async () => {
-          const owner = phone(params.number)
-          const wanted = Number(params.id)
-          if (!owner.devices().some(({ id }) => id === wanted)) {
-            throw new SandboxError('DEVICE_NOT_FOUND', 404, 'This phone has no such linked device')
-          }
-          await owner.unlink(wanted)
-          return { success: true as const, message: 'Unlinked' }
-        }),
-      {
-        params: Type.Object({ number: PhoneNumber, id: Digits('Number of the linked device') }, strict),
-        response: { 200: told },
-        ...says('Let a phone unlink a device'),
-      },
-    )
+    .use(phoneRoutes(sandbox))
+    .use(phoneMessageRoutes(sandbox))
     .post(
       '/groups',
       ({ body, set }) =>

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import { DisconnectReason, downloadMediaMessage, proto, type WAMessage } from '@whiskeysockets/baileys'
-import type { PhoneContent } from '../../src/sandbox/content'
+import type { PhoneContent } from '../../src/sandbox/content-schemas'
 import type { Phone } from '../../src/sandbox/phone'
 import {
   type BaileysClient,
