@@ -21,7 +21,11 @@ const edit = {
   text: Type.String({ minLength: 1, maxLength: MAX_TEXT_LENGTH, description: 'The new words' }),
   targetMessageId: target('The message whose words are replaced'),
 }
-export const EditContent = Type.Object(edit)
+/** Told also when a caption was taken away altogether. */
+export const EditContent = Type.Object({
+  ...edit,
+  text: Type.String({ description: 'The new words; empty = the caption was taken away' }),
+})
 export const EditAsk = Type.Object(edit, strict)
 
 /** Taken back for everyone. */

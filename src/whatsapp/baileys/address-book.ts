@@ -1,7 +1,7 @@
 /** The other address of a person, as WhatsApp has told it to Baileys: read from the key store, without asking anybody. */
 import type { SignalKeyStore } from '@whiskeysockets/baileys'
 import { isLid, withoutDevice } from '../../domain/ids'
-import type { Know } from './reports'
+import type { Know } from './people'
 
 const MAPPING = 'lid-mapping'
 const REMEMBERED = 2_000

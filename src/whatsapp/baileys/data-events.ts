@@ -11,24 +11,18 @@ import { asMessageId, type Jid } from '../../domain/ids'
 import type { Report } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
+import type { Recollection } from './content/earlier'
 import type { GroupCache } from './group-cache'
+import { historyOf } from './history'
 import type { InboundJournal } from './inbound-journal'
-import {
-  callsOf,
-  contactsOf,
-  groupStatusesOf,
-  groupsOf,
-  historyOf,
-  identityOf,
-  type Know,
-  messageOf,
-  pairsOf,
-  participantsOf,
-  presencesOf,
-  statusesOf,
-} from './reports'
+import { messageOf, pairsOf } from './messages'
+import type { Know } from './people'
+import { callsOf, contactsOf, groupsOf, identityOf, participantsOf, presencesOf } from './reports'
+import type { Restrictions } from './restriction'
+import { groupStatusesOf, starsOf, statusesOf } from './statuses'
 import type { Acknowledgements } from './upstream/acknowledgements'
 import type { SocketEvents } from './upstream/raw-socket'
+import type { StaleResends } from './upstream/stale-resends'
 import { describe } from './upstream/unhandled-rejections'
 
 /** People whose pairs and names are remembered as told, so that they are told once. */
@@ -42,6 +36,9 @@ export type DataEventParts = {
   acks: Acknowledgements
   groups: GroupCache
   know: Know
+  earlier: Recollection
+  resends: StaleResends
+  restrictions: Restrictions
   report: (report: Report) => void
   clock: Clock
   log: Log
@@ -68,6 +65,7 @@ export function hearData(parts: DataEventParts): void {
   hearStatuses(parts, on)
   hearPeople(parts, on, tellPairs)
   hearGroups(parts, on)
+  hearRestrictions(parts, on)
 }
 
 type On = ReturnType<typeof listener>
@@ -86,7 +84,7 @@ function pairTeller({ report }: DataEventParts): TellPairs {
 }
 
 function hearMessages(
-  { creds, inbound, know, report, log }: DataEventParts,
+  { creds, inbound, know, earlier, resends, report, clock, log }: DataEventParts,
   on: On,
   tellPairs: TellPairs,
 ): void {
@@ -95,13 +93,35 @@ function hearMessages(
     for (const message of messages) {
       tellPairs(pairsOf(message))
       const id = message.key.id ?? ''
-      const incoming = messageOf(message, { origin: inbound.originOf(id), me, know })
+      const around = { origin: inbound.originOf(id), me, know, earlier: earlier.find }
+      const incoming = messageOf(message, around)
       if (message.messageStubType === WAMessageStubType.CIPHERTEXT) {
         log.warn('A message could not be decrypted; WhatsApp was asked to send it again')
       }
-      if (incoming !== null) report({ kind: 'messages', messages: [incoming] })
+      if (incoming !== null) {
+        if (message.message) earlier.note(id, message.message)
+        if (incoming.content.type === 'delete') resends.takenBack(incoming.content.targetMessageId)
+        report({ kind: 'messages', messages: [incoming] })
+      }
       inbound.emitted(id, incoming !== null)
     }
+  })
+  on('messaging-history.set', (history) => {
+    const around = {
+      me: identityOf(creds),
+      know,
+      onDropped: (messages: number) =>
+        log.warn('Messages of the history are too many or too large', { messages }),
+    }
+    // Piece by piece, so that a long history holds up nobody; its stanza is done when the last piece is told.
+    const told = (async () => {
+      for (const piece of historyOf(history, around)) {
+        report(piece)
+        await clock.sleep(0)
+      }
+    })()
+    told.catch((error: unknown) => log.error('A history could not be read', describe(error)))
+    inbound.hold(told)
   })
 }
 
@@ -123,6 +143,8 @@ function hearStatuses({ ws, acks, report, clock }: DataEventParts, on: On): void
       ({ messageId, status }) => !(status === 'failed' && refused.delete(messageId)),
     )
     if (statuses.length > 0) report({ kind: 'statuses', statuses })
+    const stars = starsOf(updates)
+    if (stars.length > 0) report({ kind: 'stars', stars })
   })
   on('message-receipt.update', (updates) => {
     const statuses = groupStatusesOf(updates, clock.now())
@@ -147,10 +169,7 @@ function hearPeople({ know, report }: DataEventParts, on: On, tellPairs: TellPai
   on('contacts.upsert', tell)
   on('contacts.update', tell)
   on('lid-mapping.update', ({ lid, pn }) => tellPairs(pairsOf({ key: { remoteJid: lid, remoteJidAlt: pn } })))
-  on('messaging-history.set', (history) => {
-    tell(history.contacts)
-    report(historyOf(history))
-  })
+  on('messaging-history.set', ({ contacts }) => tell(contacts))
   on('presence.update', (update) => {
     if (isJidGroup(update.id)) return
     for (const one of presencesOf(update, know)) report(one)
@@ -171,4 +190,13 @@ function hearGroups({ groups, know, report }: DataEventParts, on: On): void {
     groups.changed({ 'group-participants.update': update })
     report(participantsOf(update, know))
   })
+}
+
+function hearRestrictions({ restrictions, report }: DataEventParts, on: On): void {
+  on('connection.update', ({ reachoutTimeLock }) => {
+    if (reachoutTimeLock) report({ kind: 'restriction', restriction: restrictions.locked(reachoutTimeLock) })
+  })
+  on('message-capping.update', (info) =>
+    report({ kind: 'restriction', restriction: restrictions.capped(info) }),
+  )
 }

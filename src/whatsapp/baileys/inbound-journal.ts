@@ -59,6 +59,8 @@ export interface InboundJournal extends PlaintextIndex {
    * stanza turned out to hold nothing to store.
    */
   emitted(messageId: string, kept: boolean): void
+  /** The stanza that is being handled is not done before this is; a rejection leaves it for the next connect. */
+  hold(work: Promise<unknown>): void
   /** Removes plaintexts whose messages are stored and old enough. */
   sweep(): Promise<void>
   /** Resolves when the stanzas taken so far are handled. */
@@ -72,6 +74,7 @@ type Current = Origin & {
   emitted: boolean
   claimed: boolean
   decrypted: boolean
+  held: Promise<unknown>[]
 }
 type Kept = { at: number; inboxId: number }
 
@@ -104,6 +107,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       emitted: false,
       claimed: false,
       decrypted: false,
+      held: [],
     }
     const mine = current
     try {
@@ -114,6 +118,8 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     }
     parts.flush()
     current = null
+    const held = await Promise.allSettled(mine.held)
+    if (held.some(({ status }) => status === 'rejected')) return
     if (mine.claimed || stopped || !ws.isOpen) return
     if (mine.decrypted && !mine.emitted) {
       log.warn('A message was decrypted but not handed over; it is tried again at the next connect')
@@ -174,6 +180,10 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       if (current?.messageId !== messageId) return
       current.emitted = true
       current.claimed ||= isKept
+    },
+    hold(work) {
+      work.catch(() => undefined)
+      current?.held.push(work)
     },
     async sweep() {
       const due = [...kept].filter(([, { at }]) => clock.now() - at > PLAINTEXT_KEPT_MS)

@@ -15,6 +15,9 @@ import { SendUnconfirmed } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { cacheOf, createCache } from './caches'
+import { forwarded } from './content/forward'
+import { attach, fileOf } from './content/pointer'
+import { writeContent } from './content/write'
 import { guardMediaFetch } from './media-fetch'
 import { openSocket } from './socket'
 import { type Endpoint, isWhatsAppItself, trust } from './trust'
@@ -24,7 +27,6 @@ import { quietLibsignal } from './upstream/quiet-libsignal'
 import { repairSignatures } from './upstream/signatures'
 import { surviveRejections } from './upstream/unhandled-rejections'
 import { WATCH, type WatchTimes } from './watchdog'
-import { writeContent } from './write-content'
 
 export type NetworkOptions = {
   endpoint: Endpoint
@@ -138,6 +140,12 @@ export function createNetwork(options: NetworkOptions): Network {
       send: (message) => connection.send(message),
       pairingCode: (phoneNumber) => connection.pairingCode(phoneNumber),
       lookUp: (phoneNumbers) => connection.lookUp(phoneNumbers),
+      upload: (source) => connection.upload(source),
+      download: (wanted) => connection.download(wanted),
+      showPresence: (to, presence) => connection.showPresence(to, presence),
+      star: (message, starred) => connection.star(message, starred),
+      markRead: (messages) => connection.markRead(messages),
+      restriction: () => connection.restriction(),
       close() {
         closing = true
         return connection.close()
@@ -153,6 +161,9 @@ export function createNetwork(options: NetworkOptions): Network {
     open,
     newMessageId: () => asMessageId(generateMessageIDV2()),
     encode: writeContent,
+    forward: forwarded,
+    attach,
+    fileOf,
     get repairs() {
       return {
         signatures: signatures.mode,
@@ -170,11 +181,23 @@ export function createNetwork(options: NetworkOptions): Network {
   }
 }
 
+const notConnected = () => Promise.reject(fail('SESSION_NOT_CONNECTED'))
+const unconfirmed = () => Promise.reject(new SendUnconfirmed('There is no connection'))
+
 /** Stands for a socket that could not be made. */
 const NO_CONNECTION: Connection = {
-  send: () => Promise.reject(new SendUnconfirmed('There is no connection')),
-  pairingCode: () => Promise.reject(fail('SESSION_NOT_CONNECTED')),
-  lookUp: () => Promise.reject(fail('SESSION_NOT_CONNECTED')),
+  send: unconfirmed,
+  pairingCode: notConnected,
+  lookUp: notConnected,
+  upload: unconfirmed,
+  // biome-ignore lint/correctness/useYield: it ends before the first byte.
+  async *download() {
+    throw fail('SESSION_NOT_CONNECTED')
+  },
+  showPresence: notConnected,
+  star: notConnected,
+  markRead: notConnected,
+  restriction: notConnected,
   close: () => Promise.resolve(),
   logout: () => Promise.resolve(),
 }

@@ -14,6 +14,7 @@ import {
   type SocketConfig,
 } from '@whiskeysockets/baileys'
 import { outsideTransactions } from './upstream/commit-before-wire'
+import { withOwnEnvelope } from './upstream/own-copies'
 
 /** The key type under which decrypted bytes wait until their message is stored. */
 export const PLAINTEXT = 'plaintext'
@@ -34,8 +35,11 @@ type PlaintextStore = {
   transaction<T>(work: () => Promise<T>, key: string): Promise<T>
 }
 
-/** The option `makeSignalRepository`. */
-export function signalRepositoryWith(index: PlaintextIndex): SocketConfig['makeSignalRepository'] {
+/** The option `makeSignalRepository`; `isOwn` knows the addresses of our own devices. */
+export function signalRepositoryWith(
+  index: PlaintextIndex,
+  isOwn: (jid: string) => boolean,
+): SocketConfig['makeSignalRepository'] {
   return (auth, logger, pnToLid) => {
     const inner = DEFAULT_CONNECTION_CONFIG.makeSignalRepository(auth, logger, pnToLid)
     // Baileys' store takes any type name; its own types only list those that it uses itself.
@@ -62,8 +66,11 @@ export function signalRepositoryWith(index: PlaintextIndex): SocketConfig['makeS
 
     return {
       ...outsideTransactions(inner),
-      decryptMessage: (options) =>
-        once(options.jid, options.ciphertext, options.jid, () => inner.decryptMessage(options)),
+      decryptMessage: async (options) => {
+        const { jid, ciphertext } = options
+        const plaintext = await once(jid, ciphertext, jid, () => inner.decryptMessage(options))
+        return isOwn(jid) ? withOwnEnvelope(plaintext) : plaintext
+      },
       decryptGroupMessage: (options) =>
         once(options.authorJid, options.msg, options.group, () => inner.decryptGroupMessage(options)),
     }

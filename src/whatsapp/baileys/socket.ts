@@ -7,6 +7,7 @@
 import type { BinaryNode, CacheStore, WABrowserDescription, WAVersion } from '@whiskeysockets/baileys'
 import { makeWASocket, proto, S_WHATSAPP_NET } from '@whiskeysockets/baileys'
 import type { Closing } from '../../domain/close-reasons'
+import { fail } from '../../domain/errors'
 import { VaultFenced } from '../../domain/ownership'
 import { type Connection, type OpenRequest, type Report, SendUnconfirmed } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
@@ -14,14 +15,20 @@ import type { Log } from '../../lib/log'
 import { createAddressBook } from './address-book'
 import { openAuthState } from './auth-state'
 import { closingOf, closingOfUpgrade, disconnectOf } from './close-codes'
+import { createRecollection } from './content/earlier'
 import { hearData, listener } from './data-events'
 import { createGroupCache } from './group-cache'
 import { type InboundJournal, journalInbound, leftoversOf } from './inbound-journal'
 import { lookUpNumbers } from './look-up'
+import { createMediaTransfer } from './media-transfer'
 import { openPairingWindow } from './pairing-window'
+import { isMe } from './people'
+import { frameOf } from './relay'
 import { identityOf } from './reports'
 import { signalRepositoryWith } from './repository'
+import { createRestrictions } from './restriction'
 import { socketOptions } from './socket-options'
+import { keyOfRef, starPatch } from './star'
 import type { Endpoint } from './trust'
 import { createAcknowledgements } from './upstream/acknowledgements'
 import { showVersion } from './upstream/client-version'
@@ -32,6 +39,7 @@ import { keepPrivacyTokens } from './upstream/privacy-tokens'
 import { closePromptly } from './upstream/prompt-close'
 import { rawSocketOf, type SocketEvents } from './upstream/raw-socket'
 import { hearRefusedUpgrade } from './upstream/refused-upgrade'
+import { sendWhatIsStored } from './upstream/stale-resends'
 import { describe } from './upstream/unhandled-rejections'
 import { startWatchdog, type WatchTimes } from './watchdog'
 
@@ -97,14 +105,16 @@ export function openSocket(parts: SocketParts): Connection {
       caches: parts.caches,
       raw: request.raw,
       groupMetadata: (jid) => groups.get(jid),
-      makeSignalRepository: signalRepositoryWith({
-        has: (id) => journal?.has(id) ?? false,
-        add: (id) => journal?.add(id),
-      }),
+      makeSignalRepository: signalRepositoryWith(
+        { has: (id) => journal?.has(id) ?? false, add: (id) => journal?.add(id) },
+        (jid) => isMe(jid, identityOf(creds)),
+      ),
     }),
   )
   const ws: SocketEvents = sock.ws
   const raw = rawSocketOf(ws)
+  const media = createMediaTransfer({ sock, me: () => creds.me?.id, clock, log })
+  const restrictions = createRestrictions({ fetchLock: () => sock.fetchAccountReachoutTimelock(), clock })
 
   // ——— repairs of this socket; all in the tick in which it was made, so nothing has passed by ———
   keepPrivacyTokens(sock.authState.keys)
@@ -114,6 +124,7 @@ export function openSocket(parts: SocketParts): Connection {
     onUnreadable: (error) => log.warn('A frame could not be read', describe(error)),
     onUseless: () => end({ reason: 'stream_error', code: null, detail: 'WhatsApp’s frames cannot be read' }),
   })
+  const resends = sendWhatIsStored(sock.messageRetryManager, request.raw)
   hearRefusedUpgrade(ws, (status) => end(closingOfUpgrade(status)))
   const inbound = journalInbound({
     ws,
@@ -178,7 +189,22 @@ export function openSocket(parts: SocketParts): Connection {
     if (connection === 'close') end(closingOf(disconnectOf(lastDisconnect?.error), clock.now()))
   })
   const know = createAddressBook(auth.keys)
-  hearData({ ev: sock.ev, ws, creds, inbound, acks, groups, know, report, clock, log })
+  const earlier = createRecollection(request.raw)
+  hearData({
+    ev: sock.ev,
+    ws,
+    creds,
+    inbound,
+    acks,
+    groups,
+    know,
+    earlier,
+    resends,
+    restrictions,
+    report,
+    clock,
+    log,
+  })
 
   function onceStored(task: () => void): void {
     auth.commits.settled().then(task, () => undefined)
@@ -192,6 +218,7 @@ export function openSocket(parts: SocketParts): Connection {
     watchdog.stop()
     acks.end()
     pairing.end()
+    media.stop()
     if (closing !== null && !leaving) report({ kind: 'closed', why: closing })
     ended = true
     void sock.end(undefined)
@@ -212,14 +239,29 @@ export function openSocket(parts: SocketParts): Connection {
     end(null)
   }
 
+  /** What Baileys does for us; its own words for a socket that went are not shown. */
+  async function whileOpen<T>(task: () => Promise<T>): Promise<T> {
+    if (ended) throw fail('SESSION_NOT_CONNECTED')
+    try {
+      return await task()
+    } catch (error) {
+      if (ended || isConnectionTrouble(error)) throw fail('SESSION_NOT_CONNECTED')
+      throw error
+    }
+  }
+
   return {
-    async send({ id, to, raw: encoded, stored }) {
+    async send({ id, to, raw: encoded, stored, audience = [] }) {
       if (ended) throw new SendUnconfirmed('The connection has ended')
       // Its failure ends the socket by itself (`onStorageFailure`).
       if (stored) auth.follow(stored).catch(() => undefined)
       const answer = acks.expect(id)
       try {
-        const relayed = sock.relayMessage(to, proto.Message.decode(encoded), {
+        const message = proto.Message.decode(encoded)
+        const { protocolMessage } = message
+        if (protocolMessage?.type === REVOKE) resends.takenBack(protocolMessage.key?.id ?? '')
+        const relayed = sock.relayMessage(to, message, {
+          ...frameOf(message, to, audience, creds.me?.lid ?? creds.me?.id ?? null),
           messageId: id,
           useCachedGroupMetadata: true,
         })
@@ -235,6 +277,12 @@ export function openSocket(parts: SocketParts): Connection {
     },
     pairingCode: pairing.code,
     lookUp: (phoneNumbers) => lookUpNumbers(sock, phoneNumbers),
+    upload: media.upload,
+    download: media.download,
+    showPresence: (to, presence) => whileOpen(() => sock.sendPresenceUpdate(presence, to ?? undefined)),
+    star: (message, starred) => whileOpen(() => sock.appPatch(starPatch(message, starred))),
+    markRead: (messages) => whileOpen(() => sock.readMessages(messages.map(keyOfRef))),
+    restriction: () => whileOpen(() => restrictions.ask()),
     close,
     async logout() {
       leaving = true
@@ -249,6 +297,8 @@ export function openSocket(parts: SocketParts): Connection {
     },
   }
 }
+
+const { REVOKE } = proto.Message.ProtocolMessage.Type
 
 /** A new one each time: Baileys writes the query's id into it. */
 const ping = (): BinaryNode => ({

@@ -10,24 +10,10 @@
 import type { BinaryNode } from '@whiskeysockets/baileys'
 import { type Acknowledgement, SendRefused, SendUnconfirmed } from '../../../domain/whatsapp'
 import type { Clock } from '../../../lib/clock'
+import { refusalOf } from './refusals'
 
 /** From the written frame to the server's answer. */
 export const ACK_TIMEOUT_MS = 30_000
-
-/** Sentences for the refusals that WhatsApp is known to give. */
-const REFUSALS: Record<string, string> = {
-  '403': 'WhatsApp does not let this number write here',
-  '404': 'WhatsApp does not know this recipient',
-  '429': 'WhatsApp asks for a slower pace',
-  '463': 'WhatsApp has restricted this number from starting new chats',
-  '475': 'WhatsApp refused the message: the account is restricted',
-  '479': 'WhatsApp refused the message as malformed',
-}
-
-export const refusalOf = (code: string) => ({
-  code,
-  says: REFUSALS[code] ?? `WhatsApp refused the message (${code})`,
-})
 
 export interface Acknowledgements {
   /** Waits for the answer to this id; a second wait for the same id replaces nothing, both hear it. */

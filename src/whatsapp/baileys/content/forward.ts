@@ -1,0 +1,56 @@
+/** A message sent on: the same content and the same file, without what belonged to its first place. */
+import { proto } from '@whiskeysockets/baileys'
+import type { MessageType } from '../../../domain/content'
+import { fail } from '../../../domain/errors'
+import type { EncodeContext } from '../../../domain/whatsapp'
+import { readContent } from './read'
+import type { PartName } from './shapes'
+import { unwrap } from './wrappers'
+import { addContext, encoded } from './write'
+
+/** Types that make sense in another chat. */
+const FORWARDABLE: ReadonlySet<MessageType> = new Set([
+  'text',
+  'image',
+  'video',
+  'audio',
+  'document',
+  'sticker',
+  'location',
+  'contact',
+  'poll',
+  'event',
+  'product',
+  'invite',
+])
+/** WhatsApp counts no further; from 5 on it says “forwarded many times”. */
+const MAX_SCORE = 127
+
+/**
+ * Marked as forwarded once more, also when the first author was us. Throws `MESSAGE_NOT_SUITABLE` for actions, for files
+ * that can be opened once and for what we cannot read.
+ */
+export function forwarded(raw: Uint8Array, context: EncodeContext): Uint8Array {
+  const message = proto.Message.decode(raw)
+  const read = readContent(message)
+  if (read === null || !FORWARDABLE.has(read.content.type) || isOnce(read.content)) {
+    throw fail('MESSAGE_NOT_SUITABLE', { reason: 'It cannot be forwarded' })
+  }
+  const { messageContextInfo: _envelope, ...parts } = unwrap(message).inner
+  const copy = asParts(parts)
+  const score = Math.min((read.context.forwardingScore ?? 0) + 1, MAX_SCORE)
+  const first = { ...context, mentions: [], quoted: null }
+  addContext(copy, first, { forwardingScore: score, isForwarded: true })
+  return encoded(copy, context, true)
+}
+
+const isOnce = (content: object): boolean => 'viewOnce' in content && content.viewOnce === true
+
+/** Bare words cannot carry the mark. */
+function asParts({ conversation, ...parts }: proto.IMessage): proto.IMessage {
+  const { senderKeyDistributionMessage: _key, ...said } = parts
+  const copies = Object.entries(said).map(([name, part]) => [name as PartName, { ...part }])
+  return conversation
+    ? { extendedTextMessage: { text: conversation } }
+    : (Object.fromEntries(copies) as proto.IMessage)
+}
