@@ -123,13 +123,17 @@ export function readMessage(message: proto.IMessage): { kind: string; content: R
     base64: Buffer.from(proto.Message.encode(message).finish()).toString('base64'),
   }
   readContext(content, contextInfoOf(inner))
-  if (message.viewOnceMessage || message.viewOnceMessageV2 || message.viewOnceMessageV2Extension) {
-    content.viewOnce = true
-  }
+  if (isViewOnce(message)) content.viewOnce = true
   const { messageAssociation } = message.messageContextInfo ?? inner.messageContextInfo ?? {}
   const parent = messageAssociation?.associationType === 1 ? messageAssociation.parentMessageKey?.id : null
   if (parent) content.albumId = parent
   return { kind, content }
+}
+
+function isViewOnce(message: proto.IMessage): boolean {
+  const { viewOnceMessage, viewOnceMessageV2, viewOnceMessageV2Extension, ephemeralMessage } = message
+  if (viewOnceMessage || viewOnceMessageV2 || viewOnceMessageV2Extension) return true
+  return ephemeralMessage?.message ? isViewOnce(ephemeralMessage.message) : false
 }
 
 function readContext(content: ReadContent, info: proto.IContextInfo | null): void {
