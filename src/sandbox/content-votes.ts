@@ -33,7 +33,7 @@ export function sealVote(ballot: Ballot, options: readonly string[]): proto.Mess
 /** The hashes of the chosen options; null when the vote was sealed for another poll or by somebody else. */
 export function openVote(ballot: Ballot, vote: proto.Message.IPollEncValue): Buffer[] | null {
   const { encPayload, encIv } = vote
-  if (!encPayload || !encIv || encPayload.length <= TAG_BYTES) return null
+  if (!encPayload || !encIv || encPayload.length < TAG_BYTES) return null
   const sealed = Buffer.from(encPayload)
   try {
     const decipher = createDecipheriv('aes-256-gcm', keyOf(ballot), encIv)

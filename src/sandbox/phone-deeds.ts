@@ -21,6 +21,8 @@ export type DeedParts = {
 export interface PhoneDeeds {
   /** Does what a message asks for, if it asks for anything; notes in it why not, when not. */
   perform(entry: Entry): Promise<void>
+  /** Does what was asked of this message before it came. */
+  catchUp(entry: Entry): Promise<void>
   /** Changes what is kept of a message, and tells. */
   change(entry: Entry, change: Partial<Afterlife>): void
 }
@@ -139,29 +141,31 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
 
   async function perform(entry: Entry): Promise<void> {
     const { shown, message } = entry
-    const place = `${shown.chat} ${shown.id}`
     const judge = DEEDS[shown.content.type as DeedType]
-    if (judge) {
-      const targetId = String(shown.content.targetMessageId)
-      const target = journal.find(targetId, shown.chat)
-      if (!target) {
-        const key = `${shown.chat} ${targetId}`
-        early.set(key, [...(early.get(key) ?? []), entry])
-        return
-      }
-      const gone = target.afterlife?.deleted === true
-      const deed = { by: shown.from, content: shown.content, message, at: sentAt(entry) }
-      const refused = gone ? 'the message was deleted' : await judge(target, deed)
-      if (refused !== null) shown.refused = refused
-      journal.save(entry)
-      journal.commit()
+    if (!judge) return
+    const targetId = String(shown.content.targetMessageId)
+    const target = journal.find(targetId, shown.chat)
+    if (!target) {
+      const key = `${shown.chat} ${targetId}`
+      early.set(key, [...(early.get(key) ?? []), entry])
+      return
     }
+    const gone = target.afterlife?.deleted === true
+    const deed = { by: shown.from, content: shown.content, message, at: sentAt(entry) }
+    const refused = gone ? 'the message was deleted' : await judge(target, deed)
+    if (refused !== null) shown.refused = refused
+    journal.save(entry)
+    journal.commit()
+  }
+
+  async function catchUp({ shown }: Entry): Promise<void> {
+    const place = `${shown.chat} ${shown.id}`
     const waiting = early.get(place)
     early.delete(place)
     for (const deed of waiting ?? []) await perform(deed)
   }
 
-  return { perform, change }
+  return { perform, catchUp, change }
 }
 
 /** When its sender says that it was done. */

@@ -148,9 +148,11 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
       ...(recipient ? { recipient } : {}),
     }
     const entry = { shown, message, address }
+    // Whoever sees the message sees what came of it.
+    await deeds.perform(entry)
     journal.addReceived(entry)
     journal.commit()
-    await deeds.perform(entry)
+    await deeds.catchUp(entry)
     parts.onMessage(shown)
   }
 

@@ -113,7 +113,7 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
   const index = (entry: Received) => {
     indexInChat(entry)
     received.push(entry)
-    receivedById.set(entry.shown.id, entry)
+    if (!receivedById.has(entry.shown.id)) receivedById.set(entry.shown.id, entry)
     authored.add(`${entry.shown.id} ${entry.shown.from}`)
   }
   const indexSent = (entry: Sent) => {
@@ -164,8 +164,9 @@ export function openPhoneJournal(state: SandboxState, scope: string): PhoneJourn
       receivedKeys.set(entry, key)
       index(entry)
       write(key, entry)
-      dropOldest(received, receivedKeys, ({ shown }) => {
-        receivedById.delete(shown.id)
+      dropOldest(received, receivedKeys, (oldest) => {
+        const { shown } = oldest
+        if (receivedById.get(shown.id) === oldest) receivedById.delete(shown.id)
         authored.delete(`${shown.id} ${shown.from}`)
       })
     },
