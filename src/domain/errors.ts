@@ -151,6 +151,11 @@ const CATALOGUE = {
     action: 'See details.reason; when it has expired, the phone must be online to upload it again',
   },
   MEDIA_NOT_FOUND: { status: 404, says: 'This message has no file' },
+  RANGE_NOT_SATISFIABLE: {
+    status: 416,
+    says: 'This part of the file does not exist',
+    action: 'Ask for a range within details.size',
+  },
   UPLOAD_NOT_FOUND: {
     status: 404,
     says: 'There is no such upload',

@@ -4,6 +4,7 @@ import type { Access } from '../access/access'
 
 import { errorBody } from '../domain/errors'
 import type { Idempotency } from '../domain/idempotency'
+import type { MediaDesk, MediaStore } from '../domain/media'
 import type { Messages } from '../domain/message'
 import type { Accounts } from '../domain/principal'
 import type { Sessions } from '../domain/session'
@@ -42,6 +43,10 @@ export type ApiParts = {
   messages: Messages
   webhooks: Webhooks
   idempotency: Idempotency
+  desk: MediaDesk
+  files: MediaStore
+  /** Seals the links of uploads; at least 32 secret bytes, the same after every start. */
+  linkKey: Uint8Array
   journal: StreamRoutesParts['journal']
   streams: StreamRoutesParts['streams']
   clock: Clock

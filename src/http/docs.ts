@@ -16,6 +16,10 @@ export type RouteNotes = {
   content?: Record<string, string>
   /** The 200 answer's schema, where the route itself validates none. */
   schema?: TSchema
+  /** The body's schema, where the route reads it by itself. */
+  body?: TSchema
+  /** The file parts of a form that is taken as well as JSON (`only`: instead of it). */
+  form?: { files: readonly string[]; only?: boolean }
   /** Headers that the route understands: name → sentence. */
   headers?: Record<string, string>
 }

@@ -33,6 +33,8 @@ export const PUBLIC_ROUTES: readonly string[] = [
   'GET /readyz',
   'GET /docs',
   'GET /docs/openapi.json',
+  // The link is the permission: nobody can guess one, and it ends.
+  'GET /media/:name',
 ]
 
 export const ACCESS = 'x-access'

@@ -18,13 +18,13 @@ type Context = {
 }
 
 /**
- * Runs `run` once per key and answers with `status`. `run` gets an id that is the same for every repetition, or
+ * Runs `run` once per key and answers with `status`, or what it says of the answer. `run` gets an id that is the same for every repetition, or
  * undefined without a key. `earlier` looks whether the request left something behind before.
  */
 export type Idempotent = <Answer>(
   context: Context,
   run: (id: MessageId | undefined) => Promise<Answer>,
-  status: number,
+  status: number | ((answer: Answer) => number),
   earlier?: (id: MessageId) => Answer | null,
 ) => Promise<Answer>
 
@@ -35,10 +35,11 @@ export function createIdempotent(store: Idempotency): Idempotent {
   return async (context, run, status, earlier) => {
     const { request, caller, body, set } = context
     const key = request.headers.get('idempotency-key')
-    if (key === null) {
-      set.status = status
-      return await run(undefined)
+    const finished = <Answer>(answer: Answer, of: number | ((answer: Answer) => number)): Answer => {
+      set.status = typeof of === 'number' ? of : of(answer)
+      return answer
     }
+    if (key === null) return finished(await run(undefined), status)
     if (!KEY.test(key)) {
       throw fail('VALIDATION_ERROR', {
         in: 'headers',
@@ -57,8 +58,8 @@ export function createIdempotent(store: Idempotency): Idempotent {
       const id = messageIdOf(tenantId, key, requestHash)
       const known = earlier?.(id) ?? null
       const answer = known ?? (await run(id))
-      await store.finish(tenantId, key, { status, body: JSON.stringify(answer) })
-      set.status = status
+      finished(answer, status)
+      await store.finish(tenantId, key, { status: Number(set.status), body: JSON.stringify(answer) })
       if (known !== null) set.headers['idempotency-replayed'] = 'true'
       return answer
     } catch (error) {
@@ -88,6 +89,11 @@ function replayed<Answer>(found: { status: number; body: string }, set: Context[
   return body as Answer
 }
 
-/** In the form of WhatsApp Web's ids: `3EB0` and 18 hex digits. */
 const messageIdOf = (tenantId: string, key: string, requestHash: string): MessageId =>
-  asMessageId(`3EB0${sha256Hex(`${tenantId}\n${key}\n${requestHash}`).slice(0, 18).toUpperCase()}`)
+  idFrom(`${tenantId}\n${key}\n${requestHash}`)
+
+/** The id of one entry of a request that makes many messages. */
+export const entryId = (id: MessageId, index: number): MessageId => idFrom(`${id}\n${index}`)
+
+/** In the form of WhatsApp Web's ids: `3EB0` and 18 hex digits. */
+const idFrom = (text: string): MessageId => asMessageId(`3EB0${sha256Hex(text).slice(0, 18).toUpperCase()}`)

@@ -158,7 +158,7 @@ function operation(route: ListedRoute, tidy: (schema: unknown) => Json): Json {
         schema: { type: 'string' },
       })),
     ],
-    ...(hooks.body ? { requestBody: requestBody(hooks.body, notes, tidy) } : {}),
+    ...(bodyOf(route, notes) ? { requestBody: requestBody(bodyOf(route, notes), notes, tidy) } : {}),
     responses: { ...successes(route, notes, tidy), ...failures(errorsOf(route, notes)) },
   }
 }
@@ -180,19 +180,31 @@ function parametersOf(
   })
 }
 
-const requestBody = (
-  body: unknown,
-  notes: RouteNotes | undefined,
-  tidy: (schema: unknown) => Json,
-): Json => ({
-  required: true,
-  content: {
-    'application/json': {
-      schema: tidy(body),
-      ...(notes?.requestExample === undefined ? {} : { example: notes.requestExample }),
+const bodyOf = ({ hooks }: ListedRoute, notes: RouteNotes | undefined): unknown => hooks.body ?? notes?.body
+
+function requestBody(body: unknown, notes: RouteNotes | undefined, tidy: (schema: unknown) => Json): Json {
+  const json = {
+    schema: tidy(body),
+    ...(notes?.requestExample === undefined ? {} : { example: notes.requestExample }),
+  }
+  const { files = [], only = false } = notes?.form ?? {}
+  return {
+    required: true,
+    content: {
+      ...(only ? {} : { 'application/json': json }),
+      ...(files.length > 0 ? { 'multipart/form-data': { schema: formSchema(tidy(body), files, only) } } : {}),
     },
-  },
-})
+  }
+}
+
+/** Fields of a form are those of the JSON body, and beside them the file. */
+function formSchema(body: Json, files: readonly string[], only: boolean): Json {
+  const parts = Object.fromEntries(
+    files.map((name) => [name, { type: 'string', format: 'binary', description: 'The file' }]),
+  )
+  const form = { type: 'object', properties: parts, ...(only ? { required: files } : {}) }
+  return only ? form : { allOf: [body, form] }
+}
 
 function successes(
   { hooks, method }: ListedRoute,
@@ -203,6 +215,15 @@ function successes(
   const given = (hooks.response ?? (notes?.schema ? { 200: notes.schema } : {})) as Record<string, unknown>
   const listed = 'type' in given || 'anyOf' in given ? { 200: given } : given
   const codes = Object.entries(listed)
+  if (codes.length === 0 && notes?.content) {
+    const content = Object.fromEntries(
+      Object.entries(notes.content).map(([type, says]) => [
+        type,
+        { schema: { type: 'string', format: 'binary', description: says } },
+      ]),
+    )
+    return { '200': { description: 'The file', content }, '206': { description: 'A part of it', content } }
+  }
   if (codes.length === 0) return { '200': { description: 'Success' } }
   return Object.fromEntries(
     codes.map(([status, schema], index) => [
@@ -233,7 +254,7 @@ function errorsOf({ hooks, method }: ListedRoute, notes: RouteNotes | undefined)
   return [
     ...new Set([
       ...(notes?.errors ?? []),
-      ...(hooks.body ? WITH_BODY : queried ? (['VALIDATION_ERROR'] as const) : []),
+      ...(hooks.body || notes?.body ? WITH_BODY : queried ? (['VALIDATION_ERROR'] as const) : []),
       ...(guarded ? GUARDED : []),
       ...(notes?.errors?.includes('SESSION_NOT_FOUND') ? (['IP_NOT_ALLOWED'] as const) : []),
       ...(method === 'GET' || method === 'WS' ? [] : (['STORAGE_UNAVAILABLE'] as const)),

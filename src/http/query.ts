@@ -4,7 +4,9 @@ import { fail } from '../domain/errors'
 import { DEFAULT_LIMIT, LONGEST_WAIT, MAX_LIMIT } from './limits'
 
 /** The parameters that are numbers, on whatever route they appear. */
-const NUMBERS = new Set(['limit', 'offset', 'wait'])
+const NUMBERS = new Set(['limit', 'offset', 'wait', 'timeout'])
+/** Those that are yes or no. */
+const BOOLEANS = new Set(['validate', 'starred'])
 const DECIMAL = /^-?\d{1,15}$/
 
 export const limitParameter = Type.Integer({
@@ -37,7 +39,9 @@ export function strictQuery({ query, request }: { query: Record<string, unknown>
     seen.add(name)
   }
   for (const [name, value] of Object.entries(query)) {
-    if (NUMBERS.has(name) && typeof value === 'string' && DECIMAL.test(value)) query[name] = Number(value)
+    if (typeof value !== 'string') continue
+    if (NUMBERS.has(name) && DECIMAL.test(value)) query[name] = Number(value)
+    if (BOOLEANS.has(name) && (value === 'true' || value === 'false')) query[name] = value === 'true'
   }
 }
 

@@ -18,6 +18,7 @@ export const SESSION = {
     deviceModel: 'iphone',
   },
   lastDisconnect: null,
+  restriction: null,
   messageStats: { sent: 150, received: 89, failed: 2 },
   messageQueue: 0,
   settings: {
@@ -29,6 +30,9 @@ export const SESSION = {
     ipWhitelist: [],
     enableEncryption: true,
     markOnline: false,
+    sendPacing: null,
+    queuePaused: false,
+    downloadMedia: false,
   },
 }
 

@@ -49,8 +49,20 @@ export const SessionView = Type.Object(
         at: time(),
       }),
     ),
+    restriction: nullable(
+      Type.Object(
+        {
+          type: Type.String({ description: 'WhatsApp’s own name of it' }),
+          since: time(),
+          until: nullable(time('When it ends; null when WhatsApp has not said')),
+        },
+        { description: 'WhatsApp does not let this number write to new chats; chats that exist go on' },
+      ),
+    ),
     messageStats: Type.Object({ sent: Type.Integer(), received: Type.Integer(), failed: Type.Integer() }),
-    messageQueue: Type.Integer({ description: 'Messages waiting for WhatsApp’s acknowledgement' }),
+    messageQueue: Type.Integer({
+      description: 'Messages that wait: for their time, their turn, or WhatsApp’s acknowledgement',
+    }),
     settings: SessionSettingsSchema,
   },
   { title: 'Session' },
@@ -79,7 +91,7 @@ export function sessionViews(
 }
 
 export function sessionView(session: Session, counts: MessageCounts, queued: number): SessionView {
-  const { state, me, lastDisconnect, settings } = session
+  const { state, me, lastDisconnect, restriction, settings } = session
   return {
     id: session.id,
     name: session.name,
@@ -116,6 +128,11 @@ export function sessionView(session: Session, counts: MessageCounts, queued: num
         state.status === 'disconnected' ? state.retryAt : lastDisconnect.at,
       ),
       at: isoTime(lastDisconnect.at),
+    },
+    restriction: restriction && {
+      type: restriction.type,
+      since: isoTime(restriction.since),
+      until: restriction.until === null ? null : isoTime(restriction.until),
     },
     messageStats: { sent: counts.sent, received: counts.received, failed: counts.failed },
     messageQueue: queued,

@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock'
 import { performanceView, statsView } from '../stats/report'
 import { answer, notes } from './docs'
 import type { Guard, SessionGate } from './guard'
-import { moment } from './messages'
+import { moment } from './moment'
 import { invalid } from './query'
 
 export type StatsRoutesParts = { guard: Guard; gate: SessionGate; messages: Messages; clock: Clock }
