@@ -1,0 +1,202 @@
+/**
+ * The media desk: takes the file of an ask from where it comes, looks at its bytes, makes of it what its type needs, and
+ * keeps that.
+ */
+import type { FileAsk, FileType } from '../domain/content-media'
+import { fail } from '../domain/errors'
+import type { SessionId, TenantId } from '../domain/ids'
+import {
+  type Bytes,
+  type FileId,
+  type KeptFile,
+  type MediaDesk,
+  type MediaStore,
+  originFields,
+  originOf,
+  type StagedFile,
+} from '../domain/media'
+import type { Clock } from '../lib/clock'
+import type { Log } from '../lib/log'
+import type { Outbound } from '../lib/outbound'
+import { type Arrival, createArrivals } from './arrivals'
+import { audioRecipe } from './as-audio'
+import { documentRecipe } from './as-document'
+import { checkedPicture, imageRecipe } from './as-image'
+import { stickerRecipe } from './as-sticker'
+import { videoRecipe } from './as-video'
+import type { MediaCaps } from './caps'
+import { documentType } from './document-type'
+import type { Ffmpeg } from './ffmpeg'
+import { safeFilename } from './filename'
+import { createPreviews } from './preview'
+import { refusalOf } from './refusals'
+import { HEAD_BYTES, sniff } from './sniff'
+import { createBreath } from './sound'
+import { peek } from './streams'
+import type { Material, Recipe, Workshop } from './workshop'
+
+export type DeskParts = {
+  store: MediaStore
+  outbound: Outbound
+  clock: Clock
+  log: Log
+  caps: MediaCaps
+  /** Null when it is not installed. */
+  ffmpeg: Ffmpeg | null
+  /** How long a file waits for its message, and an upload for its use (ms). */
+  keptMs: { staged: number; uploads: number }
+  /** The upload behind one of our own addresses. */
+  uploadBehind?: (url: string) => FileId | null
+}
+
+type Owner = { tenantId: TenantId; sessionId: SessionId }
+
+/** Most bytes that an ask's file may have when it comes in. */
+const SOURCE_CAPS: { [T in FileType]: (caps: MediaCaps, ask: Extract<FileAsk, { type: T }>) => number } = {
+  image: (caps) => caps.image,
+  video: (caps) => caps.video,
+  audio: (caps, { ptt }) => (ptt ? caps.voiceSource : caps.audio),
+  document: (caps) => caps.document,
+  sticker: (caps) => caps.stickerSource,
+}
+
+const RECIPES: { [T in FileType]: Recipe<Extract<FileAsk, { type: T }>> } = {
+  image: imageRecipe,
+  video: videoRecipe,
+  audio: audioRecipe,
+  document: documentRecipe,
+  sticker: stickerRecipe,
+}
+
+/** Files whose staging holds a picture or sound in memory at the same time, for one account. */
+const AT_ONCE = 6
+
+const PICTURES = ['image/jpeg', 'image/png', 'image/webp', 'image/gif']
+
+export function createDesk(parts: DeskParts): MediaDesk {
+  const { store, clock, caps, keptMs } = parts
+  const arrive = createArrivals(parts)
+  const shop: Workshop = {
+    ...parts,
+    breath: createBreath(() => clock.monotonic()),
+    fetchPicture: (url, signal) => fetchPicture(url, signal),
+    keep: ({ owner }, bytes, { mimetype, maxBytes, filename = null }) =>
+      store.keep(bytes, {
+        ...owner,
+        messageId: null,
+        mimetype,
+        filename,
+        maxBytes,
+        expiresAt: clock.now() + keptMs.staged,
+      }),
+  }
+  const inTurn = createTurns(AT_ONCE)
+
+  async function fetchPicture(url: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const { body } = await parts.outbound.get(url, { maxBytes: caps.poster, ...(signal ? { signal } : {}) })
+    const { head, bytes, close } = await peek(body, HEAD_BYTES)
+    try {
+      return (await checkedPicture({ head, sniffed: sniff(head), bytes }, PICTURES, caps.poster)).file
+    } finally {
+      await close()
+    }
+  }
+
+  async function looked(
+    owner: Owner,
+    arrival: Arrival,
+  ): Promise<{ material: Material; close(): Promise<void> }> {
+    const { head, bytes, close } = await peek(arrival.bytes, HEAD_BYTES)
+    return { material: { ...arrival, owner, head, sniffed: sniff(head), bytes }, close }
+  }
+
+  async function make(owner: Owner, ask: FileAsk, signal?: AbortSignal): Promise<StagedFile> {
+    const origin = originOf(ask)
+    if (!origin)
+      throw fail('VALIDATION_ERROR', {
+        fields: [
+          {
+            path: originFields(ask.type)[0],
+            message: `one of ${originFields(ask.type).join(', ')} is required`,
+          },
+        ],
+      })
+    const maxBytes = SOURCE_CAPS[ask.type](caps, ask as never)
+    try {
+      const arrival = await arrive(owner.tenantId, `${ask.type}Base64`, origin, maxBytes, signal)
+      const { material, close } = await looked(owner, arrival)
+      try {
+        if (material.head.length === 0)
+          throw fail('VALIDATION_ERROR', { fields: [{ path: ask.type, message: 'the file is empty' }] })
+        return await RECIPES[ask.type](shop, material, ask as never, signal)
+      } finally {
+        await close()
+      }
+    } catch (error) {
+      throw refusalOf(error, maxBytes)
+    }
+  }
+
+  const stage: MediaDesk['stage'] = (owner, ask, signal) =>
+    inTurn(owner.tenantId, () => make(owner, ask, signal))
+
+  async function discard({ fileId }: StagedFile): Promise<void> {
+    // An upload may be wanted again.
+    if ((store.get(fileId)?.sessionId ?? null) !== null) await store.remove([fileId])
+  }
+
+  return {
+    stage,
+    discard,
+    async examine(owner, ask) {
+      const staged = await stage(owner, ask)
+      await discard(staged)
+      return staged.media
+    },
+    upload: (tenantId, bytes, filename) => take(tenantId, bytes, filename),
+    preview: createPreviews({ outbound: parts.outbound, log: parts.log, picture: fetchPicture }),
+  }
+
+  async function take(tenantId: TenantId, source: Bytes, filename: string | null): Promise<KeptFile> {
+    try {
+      const { head, bytes, close } = await peek(source, HEAD_BYTES)
+      try {
+        if (head.length === 0)
+          throw fail('VALIDATION_ERROR', { fields: [{ path: 'file', message: 'the file is empty' }] })
+        const name = filename === null ? null : safeFilename(filename)
+        return await store.keep(bytes, {
+          tenantId,
+          sessionId: null,
+          messageId: null,
+          mimetype: documentType(sniff(head), null, name),
+          filename: name,
+          maxBytes: caps.upload,
+          expiresAt: clock.now() + keptMs.uploads,
+        })
+      } finally {
+        await close()
+      }
+    } catch (error) {
+      throw refusalOf(error, caps.upload)
+    }
+  }
+}
+
+/** Lets so many works of one account run at a time; the others wait in order. */
+function createTurns(width: number) {
+  const running = new Map<string, { count: number; waiting: (() => void)[] }>()
+  return async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    const lane = running.get(key) ?? { count: 0, waiting: [] }
+    running.set(key, lane)
+    if (lane.count >= width) await new Promise<void>((resolve) => lane.waiting.push(resolve))
+    else lane.count += 1
+    try {
+      return await work()
+    } finally {
+      const next = lane.waiting.shift()
+      if (next) next()
+      else lane.count -= 1
+      if (lane.count === 0) running.delete(key)
+    }
+  }
+}
