@@ -17,8 +17,14 @@ export type FileAnswer = {
 const SHOWN = /^(?:image\/(?:jpeg|png|gif|webp|bmp)|audio\/[\w.+-]+|video\/[\w.+-]+|application\/pdf)$/
 const TYPE = /^[\w.+-]+\/[\w.+-]+(?:;\s*[\w-]+=[\w.+-]+)*$/
 
+/** Up to this (bytes) it is answered at once, with its length; Bun sends streams without one. */
+const AT_ONCE = 1024 * 1024
+
 /** Answers GET and HEAD. Fails with `RANGE_NOT_SATISFIABLE`. */
-export function fileResponse({ method, headers: asked }: Request, { file, read }: FileAnswer): Response {
+export async function fileResponse(
+  { method, headers: asked }: Request,
+  { file, read }: FileAnswer,
+): Promise<Response> {
   const { size, filename } = file
   const mimetype = TYPE.test(file.mimetype) ? file.mimetype : 'application/octet-stream'
   const etag = `"${Buffer.from(file.sha256).toString('hex')}"`
@@ -37,8 +43,13 @@ export function fileResponse({ method, headers: asked }: Request, { file, read }
   headers['content-type'] = mimetype
   headers['content-length'] = String(end - start)
   if (part) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`
-  const body = method === 'HEAD' || end === start ? null : streamed(read({ start, end }))
-  return new Response(body, { status: part ? 206 : 200, headers })
+  return new Response(await bodyOf(), { status: part ? 206 : 200, headers })
+
+  async function bodyOf() {
+    if (method === 'HEAD' || end === start) return null
+    const bytes = read({ start, end })
+    return end - start > AT_ONCE ? streamed(bytes) : Buffer.concat(await Array.fromAsync(bytes))
+  }
 }
 
 const bare = (mimetype: string): string => (mimetype.split(';')[0] ?? '').toLowerCase()
@@ -59,7 +70,7 @@ const encoded = (text: string): string =>
   )
 
 const matches = (given: string | null, etag: string): boolean =>
-  given?.split(',').some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === etag)
+  (given ?? '').split(',').some((each) => each.trim() === '*' || each.trim().replace(/^W\//, '') === etag)
 
 const isCurrent = (ifRange: string | null, etag: string): boolean =>
   ifRange === null || ifRange.trim() === etag
