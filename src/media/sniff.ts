@@ -211,7 +211,9 @@ function decoded(head: Uint8Array): string | null {
     // The head may end inside a character.
     return new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true })
   } catch {
-    return latin1(head)
+    // An older character set: most of it is still plain letters.
+    const plain = head.reduce((count, byte) => count + (byte < 128 ? 1 : 0), 0)
+    return plain * 2 > head.length ? latin1(head) : null
   }
 }
 
