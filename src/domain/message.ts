@@ -145,6 +145,11 @@ export type MessageStats = {
 export interface Messages {
   get(sessionId: SessionId, id: string): StoredMessage | null
   list(filter: MessageFilter): { messages: StoredMessage[]; total: number }
+  /**
+   * Resolves when every stored message is in the index that `search` uses; one that is asked for earlier reads what is
+   * not, which is as right but holds up the process when much has just arrived.
+   */
+  searchable(): Promise<void>
   /** Outgoing messages not yet acknowledged, in the order in which they were accepted: the send queue. */
   queued(sessionId: SessionId): StoredMessage[]
   /** The same without content, for a look at a long queue. */
@@ -157,7 +162,10 @@ export interface Messages {
   /** Whether anything was ever written to or heard from this chat (actions and failures aside). */
   isEstablished(sessionId: SessionId, chat: Jid): boolean
   queueLengths(ids: readonly SessionId[]): Map<SessionId, number>
-  /** The encoded message that we sent or got under this id, for retries and quotes. */
+  /**
+   * The encoded message that we sent or got under this id, for retries and quotes; null when it does not say any more
+   * what the message says (edited, taken back).
+   */
   raw(sessionId: SessionId, id: string): Uint8Array | null
   stats(sessionId: SessionId, span: { from?: number; to?: number; now: number }): MessageStats
   /** Messages of all sessions of a tenant (or of all) since a moment. */

@@ -11,6 +11,8 @@ export type Counted = {
   status: MessageStatus
   /** Its time (ms); it counts for that UTC day. */
   timestamp: number
+  /** Handed over by the phone when it was linked: counted for lists, in no statistics. */
+  history: boolean
 }
 
 const DAY = 86_400_000
@@ -27,7 +29,7 @@ export function bucketOf(fromMe: boolean, status: MessageStatus): Bucket {
   return status === 'queued' ? null : 'sent'
 }
 
-type CountKey = [session: number, day: number, fromMe: number, type: string, status: string]
+type CountKey = [session: number, day: number, fromMe: number, type: string, status: string, history: number]
 type Total = { sent: number; received: number; failed: number }
 
 /** Gathers changes and writes them once per commit: a batch of many messages touches few counters. */
@@ -43,7 +45,7 @@ export interface Counters {
 
 export function createCounters(database: Database): Counters {
   const count = database.prepare<unknown, [...CountKey, number]>(
-    'INSERT INTO message_counts (session, day, from_me, type, status, count) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+    'INSERT INTO message_counts (session, day, from_me, type, status, history, count) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
   )
   const total = database.prepare<unknown, [number, number, number, number]>(
     'INSERT INTO message_totals (session, sent, received, failed) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET sent = sent + excluded.sent, received = received + excluded.received, failed = failed + excluded.failed',
@@ -56,13 +58,20 @@ export function createCounters(database: Database): Counters {
       const totals = new Map<number, Total>()
       return {
         add(message, by) {
-          const { session, fromMe, type, status } = message
-          const key: CountKey = [session, dayOf(message.timestamp), fromMe ? 1 : 0, type, status]
+          const { session, fromMe, type, status, history } = message
+          const key: CountKey = [
+            session,
+            dayOf(message.timestamp),
+            fromMe ? 1 : 0,
+            type,
+            status,
+            history ? 1 : 0,
+          ]
           const name = key.join()
           const seen = counts.get(name)
           if (seen) seen.by += by
           else counts.set(name, { key, by })
-          const bucket = bucketOf(fromMe, status)
+          const bucket = history ? null : bucketOf(fromMe, status)
           if (!bucket) return
           const sums = totals.get(session) ?? { sent: 0, received: 0, failed: 0 }
           sums[bucket] += by

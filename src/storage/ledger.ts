@@ -10,9 +10,10 @@ import type { Counters, Tally } from './counters'
 import type { SettingsEndpoints } from './endpoints'
 import type { GroupCommit, Tx } from './group-commit'
 import type { StoredJournal } from './journal'
-import type { MessageWriter } from './message-rows'
+import type { MessageWriter } from './message-writer'
 import type { NumberedSession, Numbers } from './numbers'
 import type { Parties } from './parties'
+import type { SearchIndex } from './search-index'
 import type { SessionRows } from './sessions'
 import type { StoredVaults } from './vault'
 
@@ -25,6 +26,9 @@ export function createLedger(parts: {
   numbers: Numbers
   sessions: SessionRows
   messages: MessageWriter
+  search: SearchIndex
+  /** A message was stored that can be searched for. */
+  onMessage: () => void
   parties: Parties
   counters: Counters
   vaults: StoredVaults
@@ -34,7 +38,19 @@ export function createLedger(parts: {
   /** Called after a session was deleted, so that the write-ahead log does not keep what the tables have lost. */
   onErased: () => void
 }): Ledger {
-  const { writer, numbers, sessions, messages, parties, counters, vaults, journal, endpoints, media } = parts
+  const {
+    writer,
+    numbers,
+    sessions,
+    messages,
+    search,
+    parties,
+    counters,
+    vaults,
+    journal,
+    endpoints,
+    media,
+  } = parts
 
   /** The session of a change, or null when it was deleted: a late report must not bring it back. */
   const alive = (tx: Tx, sessionId: string): NumberedSession | null =>
@@ -58,7 +74,9 @@ export function createLedger(parts: {
       if (!known) return false
       const { number } = known
       vaults.forget(tx, number, sessionId)
+      search.forget(number)
       messages.forget(number)
+      search.rewind()
       parties.forget(tx, number)
       counters.forget(number)
       endpoints.forget(tx, number)
@@ -78,11 +96,21 @@ export function createLedger(parts: {
       if (!session) return false
       if (inboxId !== null) vaults.dropInbox(session.number, [inboxId])
       const seal = sessions.encrypts(tx, session.number)
-      return messages.insert(tx, session, message, { keepContent, seal }, tally)
+      const isNews = messages.insert(tx, session, message, { keepContent, seal }, tally)
+      if (isNews && keepContent) tx.afterCommit(() => parts.onMessage())
+      return isNews
     },
     message_status(change, tx, tally) {
       const session = numbers.session(change.sessionId, tx)
-      return session !== null && messages.climb(session, change, tally)
+      return session !== null && messages.climb(tx, session, change, tally)
+    },
+    message_attached({ sessionId, messageId, raw }, tx) {
+      const session = numbers.session(sessionId, tx)
+      return session !== null && messages.attach(session, messageId, raw)
+    },
+    message_starred({ sessionId, messageId, fromMe, starred }, tx) {
+      const session = numbers.session(sessionId, tx)
+      return session !== null && messages.star(session, messageId, fromMe, starred)
     },
     identity({ sessionId, lid, phoneNumber }, tx) {
       const session = alive(tx, sessionId)
@@ -107,7 +135,7 @@ export function createLedger(parts: {
   }
 
   return {
-    commit(facts) {
+    commit(facts, when) {
       return writer.run((tx) => {
         const tally = counters.tally()
         const news: boolean[] = []
@@ -119,7 +147,7 @@ export function createLedger(parts: {
         }
         tally.write()
         return { news, entries }
-      })
+      }, when)
     },
   }
 }

@@ -32,6 +32,7 @@ export interface MediaRows {
   delete(id: string): void
   /** Ids of a session's files, a few at a time. */
   idsOfSession(session: number): FileId[]
+  idsOfMessage(session: number, messageId: string): FileId[]
   idsOfTenant(tenantId: TenantId): FileId[]
   expired(now: number, limit: number): FileId[]
   /** Ids that begin with these two characters, sorted. */
@@ -50,6 +51,9 @@ export function createMediaRows(parts: { database: Database; numbers: Numbers; u
   )
   const drop = database.prepare<unknown, [string]>('DELETE FROM files WHERE id = ?')
   const bySession = database.prepare<{ id: string }, [number]>('SELECT id FROM files WHERE session = ?')
+  const allOfMessage = database.prepare<{ id: string }, [number, string]>(
+    'SELECT id FROM files WHERE session = ? AND message = ?',
+  )
   const byTenant = database.prepare<{ id: string }, [string]>('SELECT id FROM files WHERE tenant = ?')
   const expired = database.prepare<{ id: string }, [number, number]>(
     'SELECT id FROM files WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
@@ -106,6 +110,7 @@ export function createMediaRows(parts: { database: Database; numbers: Numbers; u
     },
     delete: (id) => drop.run(id),
     idsOfSession: (session) => idsOf(bySession.all(session)),
+    idsOfMessage: (session, messageId) => idsOf(allOfMessage.all(session, messageId)),
     idsOfTenant: (tenantId) => idsOf(byTenant.all(tenantId)),
     expired: (now, limit) => idsOf(expired.all(now, limit)),
     idsIn: (bucket) => idsOf(inBucket.all(bucket, `${bucket}g`)),

@@ -40,6 +40,8 @@ export interface StoredMedia extends MediaStore {
   bytesOf(tenantId: TenantId): number
   /** Removes the files of a session inside the transaction that deletes it. */
   forget(tx: Tx, session: number): void
+  /** Removes the file of a message that was taken back. */
+  forgetMessage(tx: Tx, session: number, messageId: string): void
   /** Removes the files of an account. */
   forgetTenant(tx: Tx, tenantId: TenantId): void
   /** Removes what has had its time; resolves with the number of files. */
@@ -174,6 +176,7 @@ export function createMediaStore(parts: {
 
     bytesOf: rows.bytesOf,
     forget: (tx, session) => removeAfter(tx, rows.idsOfSession(session)),
+    forgetMessage: (tx, session, messageId) => removeAfter(tx, rows.idsOfMessage(session, messageId)),
     forgetTenant: (tx, tenantId) => removeAfter(tx, rows.idsOfTenant(tenantId)),
     async sweep(now) {
       for (let sum = 0; ; ) {

@@ -1,70 +1,71 @@
 /** The read side of messages: one message, a page of history, the send queue. */
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
-import type { MessageFilter, Messages } from '../domain/message'
-import { bodyOf, MESSAGE_ROWS, type MessageRow, messageOf } from './message-rows'
+import { asSessionId } from '../domain/ids'
+import type { Messages, StoredMessage } from '../domain/message'
+import { createAfterlives } from './afterlife'
+import { FIRST_ACTION, packId, STATUS_CODE } from './codes'
+import { createMessageCounts } from './message-counts'
+import { conditionsOf, isCounted, spanOfFilter, sumOfCounts } from './message-filter'
+import { bodyOf, FLAG, MESSAGE_HEADS, MESSAGE_ROWS, type MessageRow, messageOf } from './message-rows'
 import { createMessageStats } from './message-stats'
-import type { Numbers } from './numbers'
+import type { NumberedSession, Numbers } from './numbers'
 import type { Parties } from './parties'
+import type { SearchIndex } from './search-index'
 
-export function createMessages(database: Database, numbers: Numbers, parties: Parties): Messages {
-  const byId = database.prepare<MessageRow, [number, string]>(
+const QUEUED = STATUS_CODE.queued
+
+export function createMessages(parts: {
+  database: Database
+  numbers: Numbers
+  parties: Parties
+  search: SearchIndex
+  /** Resolves when everything stored is indexed. */
+  searchable: () => Promise<void>
+  now: () => number
+}): Messages {
+  const { database, numbers } = parts
+  const countsOf = createMessageCounts(database)
+  const afterlives = createAfterlives(database, parts.now)
+  type Id = Uint8Array | string
+  const byId = database.prepare<MessageRow, [number, Id]>(
     `${MESSAGE_ROWS} WHERE m.session = ? AND m.id = ? ORDER BY m.from_me DESC LIMIT 1`,
   )
   const queued = database.prepare<MessageRow, [number]>(
-    `${MESSAGE_ROWS} WHERE m.session = ? AND m.status = 'queued' ORDER BY m.number`,
+    `${MESSAGE_ROWS} WHERE m.session = ? AND m.status = ${QUEUED} ORDER BY m.number`,
+  )
+  const queuePage = database.prepare<MessageRow, [number, number, number]>(
+    `${MESSAGE_HEADS} WHERE m.session = ? AND m.status = ${QUEUED} ORDER BY m.number LIMIT ? OFFSET ?`,
   )
   const queueLength = database.prepare<{ n: number }, [number]>(
-    "SELECT count(*) AS n FROM messages WHERE session = ? AND status = 'queued'",
+    `SELECT count(*) AS n FROM messages WHERE session = ? AND status = ${QUEUED}`,
   )
-  type Body = Pick<MessageRow, 'id' | 'from_me' | 'type' | 'body'>
-  const body = database.prepare<Body, [number, string]>(
-    'SELECT id, from_me, type, body FROM messages WHERE session = ? AND id = ? ORDER BY from_me DESC LIMIT 1',
+  type Body = Pick<MessageRow, 'id' | 'from_me' | 'type' | 'body' | 'flags'>
+  const body = database.prepare<Body, [number, Id]>(
+    'SELECT id, from_me, type, body, flags FROM messages WHERE session = ? AND id = ? ORDER BY from_me DESC LIMIT 1',
+  )
+  const owner = database.prepare<{ id: string }, [Id, string]>(
+    `SELECT s.id FROM sessions s JOIN messages m ON m.session = s.number AND m.id = ? AND m.from_me = 1
+     WHERE s.tenant = ? LIMIT 1`,
+  )
+  const established = database.prepare<{ one: number }, [number]>(
+    `SELECT 1 AS one FROM messages WHERE chat = ? AND type < ${FIRST_ACTION}
+     AND status NOT IN (${QUEUED}, ${STATUS_CODE.failed}) LIMIT 1`,
   )
 
-  /** The filter as SQL over `m`; null when it names somebody of whom nothing is stored. */
-  function conditionsOf(
-    session: number,
-    filter: MessageFilter,
-  ): { where: string; values: SQLQueryBindings[] } | null {
-    const parts: string[] = ['m.session = ?']
-    const values: SQLQueryBindings[] = [session]
-    const also = (sql: string, ...given: SQLQueryBindings[]) => {
-      parts.push(sql)
-      values.push(...given)
-    }
-    if (filter.from === 'me') also('m.from_me = 1')
-    else if (filter.from !== undefined) {
-      const party = parties.find(session, filter.from)
-      if (party === null) return null
-      also('m.from_me = 0 AND (m.sender = ? OR (m.sender IS NULL AND m.chat = ?))', party, party)
-    }
-    if (filter.to === 'me') also('m.from_me = 0')
-    else if (filter.to !== undefined) {
-      const party = parties.find(session, filter.to)
-      if (party === null) return null
-      also('m.from_me = 1 AND m.chat = ?', party)
-    }
-    if (filter.chat !== undefined) {
-      const party = parties.find(session, filter.chat)
-      if (party === null) return null
-      also('m.chat = ?', party)
-    }
-    if (filter.type !== undefined) also('m.type = ?', filter.type)
-    if (filter.status !== undefined) also('m.status = ?', filter.status)
-    if (filter.start !== undefined) also('m.timestamp >= ?', filter.start)
-    if (filter.end !== undefined) also('m.timestamp <= ?', filter.end)
-    return { where: parts.join(' AND '), values }
+  function shown(session: NumberedSession, rows: readonly MessageRow[]): StoredMessage[] {
+    const afterlifeOf = afterlives(session, rows)
+    return rows.map((row) => messageOf(session.id, session.sealer, row, afterlifeOf(row)))
   }
 
   return {
     get(sessionId, id) {
       const session = numbers.session(sessionId)
-      const row = session && byId.get(session.number, id)
-      return session && row ? messageOf(sessionId, session.sealer, row) : null
+      const row = session && byId.get(session.number, packId(id))
+      return session && row ? (shown(session, [row])[0] ?? null) : null
     },
     list(filter) {
       const session = numbers.session(filter.sessionId)
-      const conditions = session && conditionsOf(session.number, filter)
+      const conditions = session && conditionsOf(session, filter, parts)
       if (!session || !conditions) return { messages: [], total: 0 }
       const { where, values } = conditions
       // `query` keeps prepared statements by their text, and there are only so many combinations of filters.
@@ -73,18 +74,34 @@ export function createMessages(database: Database, numbers: Numbers, parties: Pa
           `${MESSAGE_ROWS} WHERE ${where} ORDER BY m.timestamp DESC, m.number DESC LIMIT ? OFFSET ?`,
         )
         .all(...values, filter.limit, filter.offset)
-      const total = database
-        .query<{ n: number }, SQLQueryBindings[]>(`SELECT count(*) AS n FROM messages m WHERE ${where}`)
-        .get(...values)
-      return {
-        messages: rows.map((row) => messageOf(filter.sessionId, session.sealer, row)),
-        total: total?.n ?? 0,
-      }
+      const total = isCounted(filter)
+        ? sumOfCounts(countsOf(session.number, ...spanOfFilter(filter)), filter)
+        : (database
+            .query<{ n: number }, SQLQueryBindings[]>(`SELECT count(*) AS n FROM messages m WHERE ${where}`)
+            .get(...values)?.n ?? 0)
+      return { messages: shown(session, rows), total }
     },
+    searchable: parts.searchable,
     queued(sessionId) {
       const session = numbers.session(sessionId)
-      if (!session) return []
-      return queued.all(session.number).map((row) => messageOf(sessionId, session.sealer, row))
+      return session ? shown(session, queued.all(session.number)) : []
+    },
+    queuePage(sessionId, { limit, offset }) {
+      const session = numbers.session(sessionId)
+      if (!session) return { messages: [], total: 0 }
+      return {
+        messages: shown(session, queuePage.all(session.number, limit, offset)),
+        total: queueLength.get(session.number)?.n ?? 0,
+      }
+    },
+    sessionOf(tenantId, messageId) {
+      const row = owner.get(packId(messageId), tenantId)
+      return row ? asSessionId(row.id) : null
+    },
+    isEstablished(sessionId, chat) {
+      const session = numbers.session(sessionId)
+      const party = session && parts.parties.find(session.number, chat)
+      return party !== null && established.get(party) !== null
     },
     queueLengths(ids) {
       return new Map(
@@ -96,9 +113,10 @@ export function createMessages(database: Database, numbers: Numbers, parties: Pa
     },
     raw(sessionId, id) {
       const session = numbers.session(sessionId)
-      const row = session && body.get(session.number, id)
-      return session && row ? bodyOf(sessionId, session.sealer, row).raw : null
+      const row = session && body.get(session.number, packId(id))
+      if (!session || !row || (row.flags & FLAG.outdated) !== 0) return null
+      return bodyOf(sessionId, session.sealer, row).raw
     },
-    ...createMessageStats(database, numbers),
+    ...createMessageStats({ database, numbers, countsOf }),
   }
 }

@@ -9,9 +9,15 @@ import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 import { asSessionId, asTenantId, type SessionId, type TenantId } from '../domain/ids'
 import type { Tx } from './group-commit'
-import { createSealer, KEY_BYTES, placeOf, type Sealer } from './seal'
+import { createSealer, deriveKey, KEY_BYTES, placeOf, type Sealer } from './seal'
 
-export type NumberedSession = { number: number; sealer: Sealer }
+export type NumberedSession = {
+  id: SessionId
+  number: number
+  sealer: Sealer
+  /** Key of the hashes by which its messages are found. */
+  searchKey: Uint8Array
+}
 
 /** A write for a session that was deleted. */
 export class SessionGone extends Error {
@@ -38,7 +44,7 @@ export interface Numbers {
 }
 
 type Row = { number: number; id: string; data_key: Uint8Array | null }
-type Known = { number: number; sealer: Sealer | null }
+type Known = { number: number; alive: NumberedSession | null }
 
 const placeOfKey = (id: string): string => placeOf('session_numbers', id, 'data_key')
 
@@ -65,10 +71,20 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
   const tenants = new Map<string, number>()
   const tenantIds = new Map<number, TenantId>()
 
-  const knownOf = (row: Row): Known => ({
-    number: row.number,
-    sealer: row.data_key ? createSealer(master.open(row.data_key, placeOfKey(row.id))) : null,
+  const made = (id: string, number: number, key: Uint8Array): Known => ({
+    number,
+    alive: {
+      id: asSessionId(id),
+      number,
+      sealer: createSealer(key),
+      searchKey: deriveKey(key, 'search'),
+    },
   })
+
+  const knownOf = (row: Row): Known =>
+    row.data_key
+      ? made(row.id, row.number, master.open(row.data_key, placeOfKey(row.id)))
+      : { number: row.number, alive: null }
 
   function remember(id: string, known: Known): void {
     sessions.set(id, known)
@@ -92,22 +108,19 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
     if (found) return found
     const key = randomBytes(KEY_BYTES)
     const { lastInsertRowid } = addRow.run(id, master.seal(key, placeOfKey(id)))
-    const made = { number: Number(lastInsertRowid), sealer: createSealer(key) }
-    tx.afterCommit(() => remember(id, made))
-    return made
+    const added = made(id, Number(lastInsertRowid), key)
+    tx.afterCommit(() => remember(id, added))
+    return added
   }
 
   return {
-    session(id, tx) {
-      const known = find(id, tx ?? null)
-      return known?.sealer ? { number: known.number, sealer: known.sealer } : null
-    },
+    session: (id, tx) => find(id, tx ?? null)?.alive ?? null,
     ensureSession(tx, id) {
-      const { number, sealer } = ensure(tx, id)
-      if (!sealer) throw new SessionGone()
-      return { number, sealer }
+      const { alive } = ensure(tx, id)
+      if (!alive) throw new SessionGone()
+      return alive
     },
-    isGone: (tx, id) => find(id, tx)?.sealer === null,
+    isGone: (tx, id) => find(id, tx)?.alive === null,
     ensureSessionNumber: (tx, id) => ensure(tx, id).number,
     sessionId(number) {
       const known = sessionIds.get(number)
@@ -119,7 +132,7 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
       const known = find(id, tx)
       if (!known) return
       dropKey.run(id)
-      tx.afterCommit(() => remember(id, { number: known.number, sealer: null }))
+      tx.afterCommit(() => remember(id, { number: known.number, alive: null }))
     },
     ensureTenant(tx, id) {
       const known = tenants.get(id) ?? tenantById.get(id)?.number

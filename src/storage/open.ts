@@ -18,10 +18,13 @@ import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { createAccounts } from './accounts'
+import { createActs } from './acts'
+import { unpackId } from './codes'
 import { createCounters } from './counters'
 import { createEndpoints } from './endpoints'
 import { createGroupCommit, storageFault } from './group-commit'
 import { createIdempotency } from './idempotency'
+import { createIndexer } from './indexer'
 import { createJanitor, type Janitor } from './janitor'
 import { createJournal } from './journal'
 import { createLedger } from './ledger'
@@ -29,7 +32,8 @@ import { takeInstanceLock } from './lock'
 import { createMediaDisk } from './media-disk'
 import { createMediaRows } from './media-rows'
 import { createMediaStore } from './media-store'
-import { createMessageWriter } from './message-rows'
+import { createMessageBodies, type Reword } from './message-bodies'
+import { createMessageWriter } from './message-writer'
 import { createMessages } from './messages'
 import { createMeta, type Meta } from './meta'
 import { migrate } from './migrate'
@@ -38,6 +42,7 @@ import { createParties } from './parties'
 import { applyPragmas, type Sync } from './pragmas'
 import { StorageRefused } from './refused'
 import { createSealer, deriveKey, KEY_BYTES, placeOf, type Sealer, Unsealable } from './seal'
+import { createSearchIndex } from './search-index'
 import { createSessionRows } from './sessions'
 import { createVaults } from './vault'
 import { createWebhooks } from './webhooks'
@@ -52,6 +57,8 @@ export type StorageOptions = {
   log: Log
   /** Age at which events leave the journal (ms); 30 days unless told otherwise. */
   eventsKept?: number
+  /** Puts other words into an encoded message; without it an edited one has no encoded form any more. */
+  reword?: Reword
   /** Bytes that an account's files may take; as many as the disk has unless told otherwise. */
   mediaQuota?: (tenantId: TenantId) => number | null
 }
@@ -162,7 +169,6 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
 
   const writer = createGroupCommit({ database, clock, log })
   const numbers = createNumbers(database, master)
-  const parties = createParties(database, numbers)
   const sessions = createSessionRows(database)
   const counters = createCounters(database)
   const journal = createJournal({ database, meta, numbers, sealer, clock, log })
@@ -175,13 +181,31 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     log,
     ...(options.mediaQuota ? { quota: options.mediaQuota } : {}),
   })
+  const search = createSearchIndex({ database, meta, numbers })
+  const indexer = createIndexer({ index: search, writer, clock, log })
+  const bodies = createMessageBodies({
+    database,
+    reword: options.reword ?? (() => null),
+    onChanged: search.changed,
+  })
+  const acts = createActs({
+    database,
+    bodies,
+    dropFile: (tx, session, id) => media.forgetMessage(tx, session, unpackId(id)),
+  })
+  const parties = createParties(database, numbers, (tx, session, from, to) => {
+    const joined = numbers.session(numbers.sessionId(session), tx)
+    if (joined) acts.joined(tx, joined, from, to)
+  })
   const endpoints = createEndpoints({ database, numbers, sealer, journal, clock })
   const webhooks = createWebhooks({ database, writer, meta, numbers, endpoints, journal, clock, log })
   const ledger = createLedger({
     writer,
     numbers,
     sessions,
-    messages: createMessageWriter(database, parties),
+    messages: createMessageWriter({ database, parties, bodies, acts }),
+    search,
+    onMessage: () => indexer.noted(1),
     parties,
     counters,
     vaults,
@@ -196,7 +220,14 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   let closed = false
   return {
     sessions,
-    messages: createMessages(database, numbers, parties),
+    messages: createMessages({
+      database,
+      numbers,
+      parties,
+      search,
+      searchable: () => indexer.catchUp(),
+      now: () => clock.now(),
+    }),
     identities: parties,
     ledger,
     journal,
@@ -220,6 +251,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       if (closed) return
       closed = true
       await janitor.stop()
+      await indexer.stop()
       writer.close()
       await media.settled()
       cancelErase?.()

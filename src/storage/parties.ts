@@ -40,7 +40,12 @@ const NOBODY: Party = { lid: null, phoneNumber: null }
 
 type Row = PartyRow & { number: number }
 
-export function createParties(database: Database, numbers: Numbers): Parties {
+export function createParties(
+  database: Database,
+  numbers: Numbers,
+  /** The row `from` has become part of `to`; messages have moved already. */
+  onJoined: (tx: Tx, session: number, from: number, to: number) => void,
+): Parties {
   const select = (column: string) =>
     database.prepare<Row, [number, string]>(
       `SELECT number, lid, phone, jid FROM parties WHERE session = ? AND ${column} = ?`,
@@ -60,9 +65,15 @@ export function createParties(database: Database, numbers: Numbers): Parties {
   const setPhone = database.prepare<unknown, [string | null, number]>(
     'UPDATE parties SET phone = ? WHERE number = ?',
   )
-  const moveChat = database.prepare<unknown, [number, number]>('UPDATE messages SET chat = ? WHERE chat = ?')
+  const moveChat = database.prepare<unknown, [number, number]>(
+    'UPDATE messages SET chat = ? WHERE chat = ? AND type < 64',
+  )
+  const moveActions = database.prepare<unknown, [number, number]>(
+    'UPDATE messages SET chat = ? WHERE chat = ? AND type >= 64',
+  )
+  // Whoever has written their own chat stands in no row as its sender.
   const moveSender = database.prepare<unknown, [number, number]>(
-    'UPDATE messages SET sender = ? WHERE sender = ?',
+    'UPDATE messages SET sender = CASE WHEN chat = ?1 THEN NULL ELSE ?1 END WHERE sender = ?2',
   )
   const drop = database.prepare<unknown, [number]>('DELETE FROM parties WHERE number = ?')
   const dropAll = database.prepare<unknown, [number]>('DELETE FROM parties WHERE session = ?')
@@ -107,14 +118,18 @@ export function createParties(database: Database, numbers: Numbers): Parties {
       setPhone.run(null, other.number)
       return { number: made(addPair.run(session, lid, phone)), news: true }
     }
+    let joined: number | null = null
     if (other && other.lid === null) {
       moveChat.run(anchor.number, other.number)
+      moveActions.run(anchor.number, other.number)
       moveSender.run(anchor.number, other.number)
       drop.run(other.number)
+      joined = other.number
     } else if (other) {
       setPhone.run(null, other.number)
     }
     setPhone.run(phone, anchor.number)
+    if (joined !== null) onJoined(tx, session, joined, anchor.number)
     return { number: anchor.number, news: true }
   }
 

@@ -4,10 +4,21 @@
  * `session` and `tenant` columns of type integer hold the short numbers of `numbers.ts`; blobs are sealed unless a
  * table's own file says otherwise. Times are milliseconds since the epoch.
  */
-import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import {
+  blob,
+  customType,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
 import { PLANS } from '../domain/principal'
 
 const flag = (name: string) => integer(name, { mode: 'boolean' }).notNull()
+/** A column of a strict table that takes values of every type. */
+const anyValue = customType<{ data: Uint8Array | string }>({ dataType: () => 'any' })
 const bytes = (name: string) => blob(name).$type<Uint8Array>()
 
 export const meta = sqliteTable('meta', {
@@ -104,6 +115,7 @@ export const sessions = sqliteTable(
     lastActivity: integer('last_activity'),
     firstStartedAt: integer('first_started_at'),
     connectedMs: integer('connected_ms').notNull(),
+    restriction: text('restriction'),
   },
   (t) => [
     uniqueIndex('sessions_by_id').on(t.id),
@@ -150,29 +162,56 @@ export const parties = sqliteTable(
   ],
 )
 
+/** Types, statuses and ids as `codes.ts` has them; an id is bytes or text. */
 export const messages = sqliteTable(
   'messages',
   {
     number: integer('number').primaryKey(),
     session: integer('session').notNull(),
-    id: text('id').notNull(),
+    id: anyValue('id').notNull(),
     fromMe: flag('from_me'),
     chat: integer('chat').notNull(),
     sender: integer('sender'),
-    type: text('type').notNull(),
-    status: text('status').notNull(),
+    type: integer('type').notNull(),
+    status: integer('status').notNull(),
     flags: integer('flags').notNull(),
     timestamp: integer('timestamp').notNull(),
+    body: bytes('body'),
     ackedAt: integer('acked_at'),
     error: text('error'),
-    body: bytes('body'),
+    sendAt: integer('send_at'),
+    expiresAt: integer('expires_at'),
+    attachment: bytes('attachment'),
   },
   (t) => [
     uniqueIndex('messages_by_id').on(t.session, t.id, t.fromMe),
     index('messages_by_time').on(t.session, t.timestamp),
     index('messages_by_chat').on(t.chat, t.timestamp),
-    index('messages_by_sender').on(t.sender),
+    index('messages_by_sender').on(t.sender, t.timestamp),
+    index('messages_by_type').on(t.session, t.type, t.timestamp),
     index('messages_queued').on(t.session),
+    index('messages_failed').on(t.session, t.timestamp),
+    index('messages_starred').on(t.session, t.timestamp),
+    index('messages_by_action_chat').on(t.chat),
+  ],
+)
+
+export const acts = sqliteTable(
+  'acts',
+  {
+    session: integer('session').notNull(),
+    target: anyValue('target').notNull(),
+    kind: integer('kind').notNull(),
+    slot: integer('slot').notNull(),
+    action: integer('action').notNull(),
+    at: integer('at').notNull(),
+    side: integer('side'),
+    until: integer('until'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.session, t.target, t.kind, t.slot] }),
+    index('acts_by_slot').on(t.slot),
+    index('acts_open').on(t.session),
   ],
 )
 
@@ -184,9 +223,10 @@ export const messageCounts = sqliteTable(
     fromMe: flag('from_me'),
     type: text('type').notNull(),
     status: text('status').notNull(),
+    history: flag('history'),
     count: integer('count').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.session, t.day, t.fromMe, t.type, t.status] })],
+  (t) => [primaryKey({ columns: [t.session, t.day, t.fromMe, t.type, t.status, t.history] })],
 )
 
 export const messageTotals = sqliteTable('message_totals', {

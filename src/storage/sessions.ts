@@ -24,6 +24,7 @@ type Row = {
   me: string | null
   client_version: string | null
   last_disconnect: string | null
+  restriction: string | null
   created_at: number
   updated_at: number
   last_activity: number | null
@@ -49,6 +50,7 @@ function sessionOf(row: Row): Session {
     clientVersion: row.client_version,
     lastDisconnect:
       row.last_disconnect === null ? null : (JSON.parse(row.last_disconnect) as Session['lastDisconnect']),
+    restriction: row.restriction === null ? null : (JSON.parse(row.restriction) as Session['restriction']),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     lastActivity: row.last_activity,
@@ -69,7 +71,7 @@ export interface SessionRows extends Sessions {
 
 export function createSessionRows(database: Database): SessionRows {
   const columns =
-    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, created_at, updated_at, last_activity, first_started_at, connected_ms'
+    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms'
   const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
   const byId = database.prepare<Row, [string]>(`SELECT ${columns} FROM sessions WHERE id = ?`)
   const page = database.prepare<Row, [string, number, number]>(
@@ -94,10 +96,10 @@ export function createSessionRows(database: Database): SessionRows {
     'SELECT status, count(*) AS n FROM sessions WHERE ?1 IS NULL OR tenant = ?1 GROUP BY status',
   )
   const insert = database.prepare(
-    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const update = database.prepare(
-    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE number = ?`,
+    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE number = ?`,
   )
   const active = database.prepare<unknown, [number, number]>(
     'UPDATE sessions SET last_activity = max(ifnull(last_activity, 0), ?) WHERE number = ?',
@@ -121,6 +123,7 @@ export function createSessionRows(database: Database): SessionRows {
       session.me && JSON.stringify(session.me),
       session.clientVersion,
       session.lastDisconnect && JSON.stringify(session.lastDisconnect),
+      session.restriction && JSON.stringify(session.restriction),
       session.createdAt,
       session.updatedAt,
       session.lastActivity,

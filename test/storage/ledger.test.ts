@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { asJid, asMessageId, phoneJid } from '../../src/domain/ids'
-import type { MessageStatus } from '../../src/domain/message'
+import { type MessageStatus, NO_AFTERLIFE } from '../../src/domain/message'
 import { DEFAULT_SETTINGS } from '../../src/domain/session'
 import type { Storage } from '../../src/storage/open'
 import {
@@ -124,6 +124,7 @@ describe('messages', () => {
     expect(storage.messages.get(SESSION, 'M1')).toEqual({
       ...message,
       chatParty: { lid: null, phoneNumber: null },
+      afterlife: NO_AFTERLIFE,
     })
     expect(storage.messages.raw(SESSION, 'M1')).toEqual(message.raw)
     expect(storage.messages.get(OTHER, 'M1')).toBeNull()
