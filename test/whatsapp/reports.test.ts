@@ -1,20 +1,18 @@
 import { describe, expect, test } from 'bun:test'
 import type { WAMessage } from '@whiskeysockets/baileys'
-import { initAuthCreds } from '@whiskeysockets/baileys'
+import { initAuthCreds, proto } from '@whiskeysockets/baileys'
 import type { Identity } from '../../src/domain/session'
+import { serverIdOf } from '../../src/whatsapp/baileys/content/server-id'
+import { messageOf, pairsOf } from '../../src/whatsapp/baileys/messages'
 import {
   callsOf,
   contactsOf,
-  groupStatusesOf,
   groupsOf,
-  historyOf,
   identityOf,
-  messageOf,
-  pairsOf,
   participantsOf,
   presencesOf,
-  statusesOf,
 } from '../../src/whatsapp/baileys/reports'
+import { groupStatusesOf, starsOf, statusesOf } from '../../src/whatsapp/baileys/statuses'
 
 const me: Identity = { phoneNumber: '491', lid: '100@lid', name: 'Me', platform: 'android' }
 const know = (jid: string) => ({ '7@lid': '497@s.whatsapp.net', '497@s.whatsapp.net': '7@lid' })[jid] ?? null
@@ -102,8 +100,47 @@ describe('messages', () => {
   test('a stanza without content is no message', () => {
     expect(read(text({ remoteJid: '5@lid' }, { message: null }))).toBeNull()
     expect(read(text({ remoteJid: '5@lid' }, { message: { protocolMessage: {} } }))).toBeNull()
-    expect(read(text({ remoteJid: 'status@broadcast', participant: '5@lid' }))).toBeNull()
     expect(read(text({ id: null, remoteJid: '5@lid' }))).toBeNull()
+  })
+
+  test('a status post is by its author, ours by us, whatever address it names', () => {
+    const post = { remoteJid: 'status@broadcast', participant: '7:2@lid' }
+    expect(read(text(post))).toMatchObject({
+      chat: 'status@broadcast',
+      chatParty: { lid: null, phoneNumber: null },
+      sender: { lid: '7@lid', phoneNumber: '497' },
+      fromMe: false,
+    })
+    expect(read(text({ ...post, participant: '100:3@lid' }))).toMatchObject({ fromMe: true, sender: null })
+  })
+
+  test('a post of a channel is by the channel; the server’s number stays with it', () => {
+    const post = read(text({ remoteJid: '12@newsletter', server_id: '345' }))
+    expect(post).toMatchObject({
+      chat: '12@newsletter',
+      sender: { lid: '12@newsletter', phoneNumber: null },
+      content: { type: 'text', text: 'hi' },
+    })
+    const raw = post?.raw ?? new Uint8Array()
+    expect(serverIdOf(raw)).toBe('345')
+    expect(proto.Message.decode(raw).conversation).toBe('hi')
+    expect(serverIdOf(proto.Message.encode({ conversation: '\u00fa\u007f\u0003' }).finish())).toBeNull()
+  })
+
+  test('a post that comes as JSON is read all the same', () => {
+    const message = proto.Message.fromObject({
+      imageMessage: { caption: 'c', mediaKey: Buffer.from('key'), fileLength: 5 },
+      messageContextInfo: { messageSecret: Buffer.alloc(32, 7) },
+    }).toJSON() as never
+    const post = read(text({ remoteJid: '12@newsletter' }, { message }))
+    expect(post?.content).toEqual({ type: 'image', caption: 'c', media: { mimetype: null, size: 5 } })
+    const raw = proto.Message.decode(post?.raw ?? new Uint8Array())
+    expect(Buffer.from(raw.imageMessage?.mediaKey ?? []).toString()).toBe('key')
+  })
+
+  test('a file that linked devices are not shown is told as unknown', () => {
+    const hidden = read(text({ remoteJid: '5@lid', isViewOnce: true }, { message: null }))
+    expect(hidden?.content).toEqual({ type: 'unknown', kind: 'viewOnceMessage' })
   })
 
   test('pairs are those that the message itself gives', () => {
@@ -140,6 +177,20 @@ describe('statuses', () => {
     expect(statusesOf([{ key: { id: 'ID', fromMe: true }, update: { starred: true } }], 7)).toEqual([])
   })
 
+  test('stars are told, set and taken away', () => {
+    const key = { id: 'ID', remoteJid: '1@g.us', fromMe: false }
+    expect(
+      starsOf([
+        { key, update: { starred: true } },
+        { key, update: { starred: false } },
+      ]),
+    ).toEqual([
+      { messageId: 'ID', fromMe: false, starred: true },
+      { messageId: 'ID', fromMe: false, starred: false },
+    ] as never)
+    expect(starsOf([{ key, update: { status: 3 } }])).toEqual([])
+  })
+
   test('group receipts climb by the most that is told', () => {
     const key = { id: 'ID', remoteJid: '1@g.us', fromMe: true }
     const status = (receipt: object) =>
@@ -162,14 +213,7 @@ describe('the rest', () => {
     expect(identityOf(creds)).toEqual({ phoneNumber: '491', lid: '100@lid', name: null, platform: null })
   })
 
-  test('history is one report, contacts keep both names', () => {
-    expect(historyOf({ chats: [{}], contacts: [], messages: [{}, {}], progress: 40 } as never)).toEqual({
-      kind: 'history',
-      chats: 1,
-      contacts: 0,
-      messages: 2,
-      progress: 40,
-    })
+  test('contacts keep both names', () => {
     const { named, pairs } = contactsOf(
       [
         { id: '5@lid', phoneNumber: '495@s.whatsapp.net', notify: 'Eve' },

@@ -7,7 +7,7 @@ import type { Phone } from '../../src/sandbox/phone'
 import { openAuthState } from '../../src/whatsapp/baileys/auth-state'
 import { baileysLogger } from '../../src/whatsapp/baileys/logger'
 import { until } from '../harness/measure'
-import { createWorld, remember, type TestSession, type TestWorld } from './support/world'
+import { context, createWorld, remember, type TestSession, type TestWorld } from './support/world'
 
 let world: TestWorld
 let alice: Phone
@@ -71,7 +71,7 @@ describe('sending', () => {
   })
 
   test('the same id sent twice is one message', async () => {
-    const raw = world.network.encode({ type: 'text', text: 'once' }, { mentions: [], quoted: null })
+    const raw = world.network.encode({ type: 'text', text: 'once' }, context())
     const id = world.network.newMessageId()
     await session.connection.send({ id, to: asJid(bob.jid), raw })
     await session.connection.send({ id, to: asJid(bob.jid), raw })
@@ -88,7 +88,7 @@ describe('sending', () => {
       .filter(({ direction, deviceId }) => direction === 'in' && deviceId !== 0).length
 
   test('the message’s own commit is on disk before it is on the wire', async () => {
-    const raw = world.network.encode({ type: 'text', text: 'waits' }, { mentions: [], quoted: null })
+    const raw = world.network.encode({ type: 'text', text: 'waits' }, context())
     const stored = Promise.withResolvers<void>()
     const ratchet = Promise.withResolvers<void>()
     session.vault.onCommit((writes) => {
@@ -146,10 +146,17 @@ describe('sending', () => {
     )
     const raw = world.network.encode(
       { type: 'text', text: 'as you said @491700000002' },
-      {
+      context({
+        chat: asJid(bob.jid),
         mentions: [asJid(bob.jid)],
-        quoted: { id: original, raw: incoming.raw, chat: asJid(bob.lid), sender: asJid(bob.lid) },
-      },
+        quoted: {
+          id: original,
+          raw: incoming.raw,
+          chat: asJid(bob.jid),
+          sender: asJid(bob.lid),
+          fromMe: false,
+        },
+      }),
     )
     const id = world.network.newMessageId()
     const arrived = bob.waitForMessage((message) => message.id === id)
@@ -169,7 +176,7 @@ describe('sending', () => {
     await world.say(session, bob.jid, `before ${text}`).acknowledged
     await heard(bob, `before ${text}`)
     await session.vault.commit([...before].map(([id, value]) => ({ type: 'session', id, value })))
-    const raw = world.network.encode({ type: 'text', text }, { mentions: [], quoted: null })
+    const raw = world.network.encode({ type: 'text', text }, context())
     const id = world.network.newMessageId()
     if (isRemembered) remember(session, id, raw)
     await session.connection.send({ id, to: asJid(bob.jid), raw })
@@ -269,7 +276,7 @@ describe('upstream', () => {
 test('a message whose own commit fails never leaves, and the connection ends', async () => {
   const carol = world.phone('491700000003')
   const other = await world.linked(carol)
-  const raw = world.network.encode({ type: 'text', text: 'unstored' }, { mentions: [], quoted: null })
+  const raw = world.network.encode({ type: 'text', text: 'unstored' }, context())
   const closed = other.next('closed')
   const id = world.network.newMessageId()
   const stored = Promise.reject(new Error('the disk is full'))

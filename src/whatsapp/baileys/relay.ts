@@ -43,7 +43,7 @@ function editOf(
   to: string,
 ): string | null {
   if (protocolMessage?.type === MESSAGE_EDIT) return EDIT.words
-  if (protocolMessage?.type === REVOKE && protocolMessage.key) {
+  if (protocolMessage?.key && (protocolMessage.type ?? REVOKE) === REVOKE) {
     return isJidGroup(to) && !protocolMessage.key.fromMe ? EDIT.byAdmin : EDIT.byAuthor
   }
   if (pinInChatMessage) return EDIT.pin

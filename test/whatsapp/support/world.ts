@@ -1,7 +1,7 @@
 /** A sandbox, simulated phones and our adapter in one process; every wait is for a report. */
 
 import { asJid } from '../../../src/domain/ids'
-import type { Connection, Report } from '../../../src/domain/whatsapp'
+import type { Connection, EncodeContext, Report } from '../../../src/domain/whatsapp'
 import { systemClock } from '../../../src/lib/clock'
 import { type Log, silentLog } from '../../../src/lib/log'
 import { createPhone, type Phone } from '../../../src/sandbox/phone'
@@ -136,7 +136,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<TestWorld
       return linked
     },
     say(session, to, text) {
-      const raw = network.encode({ type: 'text', text }, { mentions: [], quoted: null })
+      const raw = network.encode({ type: 'text', text }, context({ chat: asJid(to) }))
       const id = network.newMessageId()
       remember(session, id, raw)
       return { id, acknowledged: session.connection.send({ id, to: asJid(to), raw }) }
@@ -150,6 +150,19 @@ export async function createWorld(options: WorldOptions = {}): Promise<TestWorld
     },
   }
 }
+
+/** What a message is encoded with; everything that is not given says nothing. */
+export const context = (given: Partial<EncodeContext> = {}): EncodeContext => ({
+  me: asJid('100@lid'),
+  chat: asJid('1@lid'),
+  mentions: [],
+  quoted: null,
+  target: null,
+  extra: {},
+  thumbnail: null,
+  now: 1_700_000_000_000,
+  ...given,
+})
 
 async function record(vault: MemoryVault, report: Report): Promise<void> {
   if (report.kind === 'handled') await vault.discard(report.inboxIds)

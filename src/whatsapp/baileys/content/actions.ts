@@ -81,7 +81,8 @@ export const writeEdit: Writer<'edit'> = ({ text, targetMessageId }, context) =>
 
 export const readDelete: PartReaders<'delete'> = {
   protocolMessage: ({ type, key }) =>
-    type === REVOKE && key?.id ? { type: 'delete', targetMessageId: key.id } : null,
+    // Not written = the first of its kinds.
+    (type ?? REVOKE) === REVOKE && key?.id ? { type: 'delete', targetMessageId: key.id } : null,
 }
 export const writeDelete: Writer<'delete'> = ({ targetMessageId }, context) => ({
   protocolMessage: { key: keyOf(targetOf(targetMessageId, context), context.chat), type: REVOKE },

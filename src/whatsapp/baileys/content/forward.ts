@@ -46,11 +46,19 @@ export function forwarded(raw: Uint8Array, context: EncodeContext): Uint8Array {
 
 const isOnce = (content: object): boolean => 'viewOnce' in content && content.viewOnce === true
 
-/** Bare words cannot carry the mark. */
-function asParts({ conversation, ...parts }: proto.IMessage): proto.IMessage {
+/** Bare words cannot carry the mark; a place that moves stands still for those who get it from somebody else. */
+function asParts({ conversation, liveLocationMessage: moving, ...parts }: proto.IMessage): proto.IMessage {
+  if (conversation) return { extendedTextMessage: { text: conversation } }
+  if (moving) return { locationMessage: standing(moving) }
   const { senderKeyDistributionMessage: _key, ...said } = parts
-  const copies = Object.entries(said).map(([name, part]) => [name as PartName, { ...part }])
-  return conversation
-    ? { extendedTextMessage: { text: conversation } }
-    : (Object.fromEntries(copies) as proto.IMessage)
+  return Object.fromEntries(
+    Object.entries(said).map(([name, part]) => [name as PartName, { ...part }]),
+  ) as proto.IMessage
 }
+
+const standing = (moving: proto.Message.ILiveLocationMessage): proto.Message.ILocationMessage => ({
+  degreesLatitude: moving.degreesLatitude ?? null,
+  degreesLongitude: moving.degreesLongitude ?? null,
+  comment: moving.caption ?? null,
+  jpegThumbnail: moving.jpegThumbnail ?? null,
+})

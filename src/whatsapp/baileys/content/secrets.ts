@@ -57,7 +57,7 @@ export function open(
   target: { id: string; authors: readonly string[]; by: readonly string[] },
   { encPayload, encIv }: proto.Message.IPollEncValue,
 ): Uint8Array | null {
-  if (!encPayload || encPayload.length <= TAG_LENGTH || encIv?.length !== 12) return null
+  if (!encPayload || encPayload.length < TAG_LENGTH || encIv?.length !== 12) return null
   for (const author of target.by) {
     for (const targetAuthor of target.authors) {
       const binding = { targetId: target.id, targetAuthor, author }
