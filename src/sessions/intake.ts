@@ -4,12 +4,12 @@
  */
 import type { Fact } from '../domain/changes'
 import type { NewEvent } from '../domain/events'
-import type { MessageId } from '../domain/ids'
-import type { Messages, StoredMessage } from '../domain/message'
-import type { Session } from '../domain/session'
-import type { Report } from '../domain/whatsapp'
+import type { Message, Messages, StoredMessage } from '../domain/message'
+import type { Restriction, Session } from '../domain/session'
+import type { Report, StatusReport } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
+import type { Places } from './payload'
 import { type DataReport, factsOf, type LifeReport, momentaryEvent } from './recorder'
 
 /** Facts of one commit. */
@@ -22,6 +22,7 @@ const ACTIVITY_ALONE = 30_000
 export type IntakeParts = {
   session: () => Session
   messages: Messages
+  places: Places
   clock: Clock
   log: Log
   commit: (facts: readonly Fact[]) => Promise<void>
@@ -30,8 +31,12 @@ export type IntakeParts = {
   onLife: (generation: number, report: LifeReport) => Promise<void>
   /** One of our own latest messages, known without asking the disk. */
   recent: (id: string) => StoredMessage | null
-  /** WhatsApp has acknowledged these own messages, by whatever way it came. */
-  onAcknowledged: (ids: readonly MessageId[]) => void
+  /** How far own messages have come, by whatever way it was told; they are on disk. */
+  onStatuses: (statuses: readonly StatusReport[]) => void
+  /** Messages that are on disk now; those of the history are not among them. */
+  onMessages: (messages: readonly Message[]) => void
+  /** WhatsApp has told what the number may not do. */
+  onRestriction: (restriction: Restriction | null) => void
   /** What came could not be stored, and is out of memory now. */
   onFailure: (error: unknown) => Promise<void>
 }
@@ -79,10 +84,15 @@ export function createIntake(parts: IntakeParts): Intake {
       parts.tell(momentaryEvent(report, parts.session()))
       return []
     }
+    if (report.kind === 'restriction') {
+      parts.onRestriction(report.restriction)
+      return []
+    }
     try {
       const session = parts.session()
       return factsOf(withoutEchoes(report), {
         session,
+        places: parts.places,
         stored: (id) => parts.recent(id) ?? parts.messages.get(session.id, id),
       })
     } catch (error) {
@@ -92,15 +102,14 @@ export function createIntake(parts: IntakeParts): Intake {
     }
   }
 
-  const tellAcknowledged = (reports: readonly Report[]) => {
-    const ids = reports.flatMap((report) =>
-      report.kind === 'statuses'
-        ? report.statuses
-            .filter(({ status }) => status !== 'failed' && status !== 'queued')
-            .map(({ messageId }) => messageId)
-        : [],
+  const tellOfCommitted = (reports: readonly Report[], facts: readonly Fact[]) => {
+    const statuses = reports.flatMap((report) => (report.kind === 'statuses' ? report.statuses : []))
+    const known = statuses.filter(({ status }) => status !== 'failed' && status !== 'queued')
+    if (known.length > 0) parts.onStatuses(known)
+    const messages = facts.flatMap(({ change }) =>
+      change.kind === 'message' && !change.message.history ? [change.message] : [],
     )
-    if (ids.length > 0) parts.onAcknowledged(ids)
+    if (messages.length > 0) parts.onMessages(messages)
   }
 
   /** The data reports at the head of what waits, as many as one commit takes. */
@@ -118,6 +127,11 @@ export function createIntake(parts: IntakeParts): Intake {
     return { reports, facts }
   }
 
+  /** A piece of history may hold more than one commit should; the event that tells of it comes with the last. */
+  const inPieces = async (facts: readonly Fact[]) => {
+    for (let at = 0; at < facts.length; at += BATCH) await parts.commit(facts.slice(at, at + BATCH))
+  }
+
   const intake: Intake = {
     lastActivity: newest,
     put(generation, report) {
@@ -132,8 +146,8 @@ export function createIntake(parts: IntakeParts): Intake {
         while (pending.length > 0) {
           const { reports, facts } = takeData()
           const active = intake.activity(facts.length > 0 ? ACTIVITY_WITH_FACTS : ACTIVITY_ALONE)
-          if (facts.length + active.length > 0) await parts.commit([...facts, ...active])
-          tellAcknowledged(reports)
+          await inPieces([...facts, ...active])
+          tellOfCommitted(reports, facts)
           const next = pending[0]
           if (!next || !isLife(next.report)) continue
           pending = pending.slice(1)

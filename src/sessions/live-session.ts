@@ -11,9 +11,9 @@ import type { CloseReason } from '../domain/close-reasons'
 import { AppError, fail } from '../domain/errors'
 import type { NewEvent } from '../domain/events'
 import type { Journal } from '../domain/journal'
-import type { Messages } from '../domain/message'
+import type { Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
-import type { Session } from '../domain/session'
+import type { Restriction, Session } from '../domain/session'
 import { type Decision, decide, type Effect, type Input } from '../domain/session-life'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
@@ -24,9 +24,11 @@ import { CONNECT_DEADLINE, createLine } from './line'
 import { comesBack } from './not-connected'
 import type { NumberHolders } from './one-number'
 import { createOpening } from './opening'
-import { sessionEvent } from './payload'
+import { type Places, sessionEvent } from './payload'
 import { inputOf, type LifeReport } from './recorder'
-import type { Sending } from './sending'
+import { createRestrictionWatch, type RestrictionWatch } from './restriction'
+import { noted } from './restriction-note'
+import type { Sending } from './sending/sending'
 import { showCode } from './show-code'
 import type { SessionCommand } from './supervisor'
 
@@ -45,12 +47,16 @@ export type LiveSessionParts = {
   random: () => number
   log: Log
   qrMaxWindows: number
+  places: Places
   /** Makes the sender of this session. */
   sending: (of: {
     session: () => Session
     connection: () => Connection | null
     isGone: () => boolean
+    restriction: RestrictionWatch
   }) => Sending
+  /** Messages have come in and are on disk. */
+  onMessages: (session: Session, messages: readonly Message[]) => void
 }
 
 export interface LiveSession {
@@ -61,6 +67,8 @@ export interface LiveSession {
   view(): Session
   /** The connection of the present pairing window or login, null when there is none. */
   connection(): Connection | null
+  /** The connection when messages can be sent over it, null otherwise. */
+  through(): Connection | null
   /** Resolves with the session once the command is on disk; the effects follow. */
   command(command: SessionCommand): Promise<Session>
   /**
@@ -123,20 +131,39 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   const intake = createIntake({
     session: () => session,
     messages: parts.messages,
+    places: parts.places,
     clock,
     log,
     commit: (facts) => commit(facts),
     tell: (event) => journal.tell(event),
     onLife: (generation, report) => live(generation, report),
     recent: (id) => sending.recent(id),
-    onAcknowledged: (ids) => sending.confirmed(ids, clock.now()),
+    onStatuses: (statuses) => sending.reached(statuses),
+    onMessages(messages) {
+      sending.noted(messages)
+      parts.onMessages(session, messages)
+    },
+    onRestriction: (told) => restriction.told(told),
     onFailure: (error) => storageFailed(error),
+  })
+
+  /** The connection when it is through to WhatsApp. */
+  const through = () => (session.state.status === 'connected' && phase === 'live' ? line.connection : null)
+
+  const restriction = createRestrictionWatch({
+    session: () => session,
+    connection: through,
+    messages: parts.messages,
+    change: (next) => post(() => restrict(next)),
+    clock,
+    log,
   })
 
   const sending = parts.sending({
     session: () => session,
     isGone: () => phase === 'gone',
-    connection: () => (session.state.status === 'connected' && phase === 'live' ? line.connection : null),
+    connection: through,
+    restriction,
   })
 
   const context = () => ({ now: clock.now(), random: parts.random, qrMaxWindows: parts.qrMaxWindows })
@@ -163,6 +190,12 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     change: { kind: 'session_changed', session: { ...next, lastActivity: intake.lastActivity() } },
     events,
   })
+
+  const restrict = async (next: Restriction | null) => {
+    if (phase !== 'live') return
+    const { session: restricted, events } = noted(session, next)
+    await carryOut({ session: restricted, events, effects: [] })
+  }
 
   /** Takes over a session that is on disk (or could not be put there). */
   const adopt = (next: Session) => {
@@ -360,6 +393,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     },
     view,
     connection: () => (phase === 'live' ? line.connection : null),
+    through,
     command(command) {
       const answer = Promise.withResolvers<Session>()
       inTurn(async () => {
@@ -376,6 +410,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       return answer.promise
     },
     resume() {
+      sending.start()
       const outcome = decide(session, { on: 'resume' }, context())
       if (typeof outcome === 'string') return null
       const fact = changed(outcome.session, outcome.events)
@@ -397,6 +432,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         const { state } = edited.session
         if (state.status === 'disconnected' && state.retryAt === null) cancelRetry()
         adopt(edited.session)
+        sending.wake()
         return view()
       }),
     remove: () =>
@@ -421,6 +457,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
           throw error
         }
         sending.end()
+        restriction.stop()
         holders.release(session.id)
         await parts.vaults
           .wipe(session.id)
@@ -433,7 +470,8 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       phase = 'stopping'
       cancelRetry()
       opening.cancel()
-      sending.pause()
+      sending.stop()
+      restriction.stop()
       for (const listener of [...listeners]) listener()
       post(async () => {
         await line.close()

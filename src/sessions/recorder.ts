@@ -11,13 +11,24 @@ import type { Message, StoredMessage } from '../domain/message'
 import type { Session } from '../domain/session'
 import type { Input } from '../domain/session-life'
 import type { IncomingMessage, Report, StatusReport } from '../domain/whatsapp'
-import { ownFields, ownFieldsWithContent, receivedFields, sessionEvent, statusEvent } from './payload'
+import {
+  arrivalEvent,
+  ownFields,
+  ownFieldsWithContent,
+  type Places,
+  receivedFields,
+  sessionEvent,
+  shownChat,
+  statusEvent,
+} from './payload'
 
 /** Reports that move the session itself; `session-life.ts` decides on them. */
 export type LifeReport = Extract<Report, { kind: 'qr' | 'paired' | 'opened' | 'closed' }>
 /** Reports that pass and are told but never stored. */
 export type MomentaryReport = Extract<Report, { kind: 'presence' }>
-export type DataReport = Exclude<Report, LifeReport | MomentaryReport | { kind: 'alive' }>
+/** What WhatsApp says about the number itself; the session keeps it. */
+export type RestrictionReport = Extract<Report, { kind: 'restriction' }>
+export type DataReport = Exclude<Report, LifeReport | MomentaryReport | RestrictionReport | { kind: 'alive' }>
 
 /** The report as an input of session life. */
 export function inputOf(report: LifeReport): Input {
@@ -35,6 +46,7 @@ export function inputOf(report: LifeReport): Input {
 
 export type RecordContext = {
   session: Session
+  places: Places
   /** The stored message under an id, for the events of its statuses. */
   stored: (messageId: MessageId) => StoredMessage | null
 }
@@ -51,7 +63,7 @@ function chatOf(message: IncomingMessage): Jid {
   return lid ?? (phoneNumber === null ? message.chat : phoneJid(phoneNumber))
 }
 
-function toMessage(incoming: IncomingMessage, session: Session): Message {
+function toMessage(incoming: IncomingMessage, session: Session, history = false): Message {
   const sent = incoming.fromMe && incoming.status !== 'queued' && incoming.status !== 'failed'
   return {
     sessionId: session.id,
@@ -63,38 +75,46 @@ function toMessage(incoming: IncomingMessage, session: Session): Message {
     content: incoming.content,
     mentions: incoming.mentions,
     quoted: incoming.quoted,
+    context: incoming.context,
     status: incoming.fromMe ? incoming.status : 'received',
     timestamp: incoming.timestamp,
     viaApi: false,
     offline: incoming.offline,
+    history,
     error: null,
     raw: incoming.raw,
     ackedAt: sent ? incoming.timestamp : null,
+    attachment: null,
+    schedule: null,
   }
 }
 
-function messageFact(incoming: IncomingMessage, session: Session): Fact {
+const changeOf = (message: Message, session: Session, inboxId: number | null): Fact['change'] => ({
+  kind: 'message',
+  message,
+  keepContent: session.settings.messageHistory,
+  inboxId,
+})
+
+function messageFact(incoming: IncomingMessage, { session, places }: RecordContext): Fact {
   const message = toMessage(incoming, session)
-  const event = message.fromMe
-    ? sessionEvent(session, 'message.sent', {
-        ...ownFieldsWithContent(message, incoming.chatParty),
-        offline: message.offline,
-      })
-    : sessionEvent(
-        session,
-        message.content.type === 'reaction' ? 'message.reaction' : 'message.received',
-        receivedFields(message, incoming.chatParty),
-      )
+  const fields = message.fromMe
+    ? { ...ownFieldsWithContent(message, incoming.chatParty, places), offline: message.offline }
+    : receivedFields(message, incoming.chatParty, places)
   return {
-    change: {
-      kind: 'message',
-      message,
-      keepContent: session.settings.messageHistory,
-      inboxId: incoming.inboxId,
-    },
-    events: [event],
+    change: changeOf(message, session, incoming.inboxId),
+    events: [sessionEvent(session, arrivalEvent(message), fields)],
   }
 }
+
+/** Nobody is told of old messages one by one; without a history they are nothing to keep. */
+const historyFacts = (messages: readonly IncomingMessage[], session: Session): Fact[] =>
+  session.settings.messageHistory
+    ? messages.map((incoming) => ({
+        change: changeOf(toMessage(incoming, session, true), session, incoming.inboxId),
+        events: [],
+      }))
+    : []
 
 function statusFact(report: StatusReport, message: StoredMessage | null, session: Session): Fact {
   const name = statusEvent(report.status)
@@ -139,7 +159,7 @@ type Recorders = {
 }
 
 const RECORDERS: Recorders = {
-  messages: ({ messages }, { session }) => messages.map((message) => messageFact(message, session)),
+  messages: ({ messages }, context) => messages.map((message) => messageFact(message, context)),
   handled: ({ inboxIds }, { session }) =>
     inboxIds.length === 0
       ? []
@@ -154,8 +174,20 @@ const RECORDERS: Recorders = {
           : [sessionEvent(session, 'contact.updated', { lid, phoneNumber, name: null })],
     })),
   history: ({ chats, contacts, messages, progress }, { session }) => [
-    told(sessionEvent(session, 'history.synced', { chats, contacts, messages, progress })),
+    ...historyFacts(messages, session),
+    told(sessionEvent(session, 'history.synced', { chats, contacts, messages: messages.length, progress })),
   ],
+  stars: ({ stars }, { session, stored }) =>
+    stars.map(({ messageId, fromMe, starred }) => {
+      const message = stored(messageId)
+      const about = message
+        ? { chat: shownChat(message.chat, message.chatParty), type: message.content.type }
+        : {}
+      return {
+        change: { kind: 'message_starred', sessionId: session.id, messageId, fromMe, starred },
+        events: [sessionEvent(session, 'message.starred', { messageId, starred, fromMe, ...about })],
+      }
+    }),
   contacts: ({ contacts }, { session }) =>
     contacts.length > BULK
       ? []

@@ -1,24 +1,27 @@
 /** All sessions of this process: commands in, WhatsApp connections held, every fact written through the ledger. */
 import type { Ledger } from '../domain/changes'
-import type { SendableContent } from '../domain/content'
 import { fail } from '../domain/errors'
 import { asSessionId, type Jid, type MessageId, type SessionId, type TenantId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
+import type { KeptFile, MediaDesk, MediaStore } from '../domain/media'
 import type { Identities, Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
+import type { BulkOutcome, Examined, QueueState, SendRequest, Sent } from '../domain/sending'
 import { DEFAULT_SETTINGS, type Session, type SessionSettings, type Sessions } from '../domain/session'
-import type { WhatsApp } from '../domain/whatsapp'
+import type { ChatPresence, WhatsApp } from '../domain/whatsapp'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
 import { randomHexId } from '../lib/token'
 import { edited } from './edit'
+import { createIncomingMedia } from './incoming-media'
 import { createLiveSession, type LiveSession } from './live-session'
 import { createNumberCache, createNumberCheck } from './number-check'
+import { createOnMessages } from './on-messages'
 import { createNumberHolders } from './one-number'
-import { sessionEvent } from './payload'
+import { placesUnder, sessionEvent } from './payload'
 import { waitForCode } from './qr-wait'
-import { createSending } from './sending'
+import { createSending } from './sending/sending'
 
 /** What a caller can ask of a session. */
 export type SessionCommand = 'start' | 'stop' | 'restart' | 'clear_auth' | 'logout'
@@ -36,19 +39,6 @@ export type SessionUpdate = {
   settings?: Partial<SessionSettings>
 }
 
-export type SendInput = {
-  to: Jid
-  /** The id that the message gets, from a caller who may have to ask again under the same one; a fresh one unless given. */
-  id?: MessageId
-  content: SendableContent
-  mentions?: Jid[]
-  quotedMessageId?: string
-  /** Answer as soon as the message is on disk (status `queued`), also while the session is reconnecting. */
-  queue?: boolean
-  /** How long to wait for the server's acknowledgement (ms); the option `ackTimeoutMs` unless given. */
-  waitMs?: number
-}
-
 export type SupervisorOptions = {
   /** Pairing windows opened in a row when nobody scans. */
   qrMaxWindows: number
@@ -58,6 +48,12 @@ export type SupervisorOptions = {
   maxQueue: number
   /** Longest wait for the server's acknowledgement of a message (ms). */
   ackTimeoutMs: number
+  /** How long the files of messages are kept (ms). */
+  mediaKeptMs: number
+  /** Largest file that is fetched from WhatsApp (bytes). */
+  maxFileBytes: number
+  /** The address under which callers reach this server, for places in events; null = paths only. */
+  publicUrl?: string | null
   /** Throws `WEBHOOK_URL_FORBIDDEN` for addresses that `settings.webhookUrl` must not have. */
   checkWebhookUrl?: (url: string) => void
 }
@@ -70,6 +66,8 @@ export type SupervisorParts = {
   ledger: Ledger
   journal: Journal
   vaults: Vaults
+  desk: MediaDesk
+  files: MediaStore
   clock: Clock
   random: () => number
   log: Log
@@ -97,11 +95,41 @@ export interface Supervisor extends Part {
   /** A code to type on the phone; digits only. Fails like `waitForQr`, and with `PAIRING_CODE_REFUSED`. */
   pairingCode(id: SessionId, phoneNumber: string): Promise<{ code: string; expiresAt: number }>
   /**
-   * Sends a message and resolves with it: `sent` after WhatsApp's acknowledgement, `queued` at once with `queue`.
-   * Fails with `SESSION_NOT_CONNECTED`, `AUTH_EXPIRED`, `NUMBER_NOT_ON_WHATSAPP`, `MESSAGE_REJECTED`,
-   * `MESSAGE_TIMEOUT` (details.messageId; it stays queued), `MESSAGE_NOT_FOUND` (quoted) or `QUEUE_FULL`.
+   * Sends a message and resolves with it: at `waitFor` (WhatsApp's acknowledgement unless said otherwise), or `queued` at
+   * once with `queue`, with `sendAt`, and while the queue is paused. An album resolves when all its items are there.
+   *
+   * Fails with `SESSION_NOT_CONNECTED`, `AUTH_EXPIRED`, `SESSION_RESTRICTED`, `NUMBER_NOT_ON_WHATSAPP`, `QUEUE_FULL`,
+   * `VALIDATION_ERROR`, `MESSAGE_NOT_FOUND` and `MESSAGE_NOT_SUITABLE` (quoted, acted on, forwarded), or what `MediaDesk`
+   * finds wrong, and then nothing is left of it; with `MESSAGE_REJECTED`, `MESSAGE_EXPIRED`, `MESSAGE_CANCELLED` when the
+   * message has failed; with `MESSAGE_TIMEOUT` (details.messageId) when it stays queued.
    */
-  send(id: SessionId, input: SendInput): Promise<Message>
+  send(id: SessionId, request: SendRequest): Promise<Sent>
+  /**
+   * Sends many, each judged by itself; outcomes in the order of the requests. Without `queue` it waits up to `waitMs` for
+   * the acknowledgements and tells what is. Rejects only for what concerns all of them (`SESSION_NOT_CONNECTED`,
+   * `QUEUE_FULL`, `STORAGE_UNAVAILABLE`).
+   */
+  sendMany(
+    id: SessionId,
+    requests: readonly SendRequest[],
+    options: { queue: boolean; waitMs: number },
+  ): Promise<BulkOutcome[]>
+  /** Everything that `send` would find wrong; sends and keeps nothing. */
+  examine(id: SessionId, request: SendRequest): Promise<Examined>
+  /** Calls a message back that waits; it ends as failed with `MESSAGE_CANCELLED`. `MESSAGE_NOT_FOUND`, `MESSAGE_NOT_QUEUED`. */
+  cancel(id: SessionId, messageId: MessageId): Promise<Message>
+  queueState(id: SessionId): QueueState
+  /** Shows “typing…” and the like; `SESSION_NOT_CONNECTED`. */
+  showPresence(id: SessionId, to: Jid | null, presence: ChatPresence): Promise<void>
+  /** `MESSAGE_NOT_FOUND`, `SESSION_NOT_CONNECTED`. */
+  star(id: SessionId, messageId: MessageId, starred: boolean): Promise<void>
+  /** Tells the authors that their messages were read. `MESSAGE_NOT_FOUND`, `SESSION_NOT_CONNECTED`. */
+  markRead(id: SessionId, messageIds: readonly MessageId[]): Promise<void>
+  /**
+   * The file of a message, from our disk or fetched from WhatsApp now. `MESSAGE_NOT_FOUND`, `MEDIA_NOT_FOUND`,
+   * `MEDIA_UNAVAILABLE` (details.reason), `SESSION_NOT_CONNECTED` when it has to be fetched and cannot be.
+   */
+  fetchFile(id: SessionId, messageId: MessageId): Promise<KeptFile>
   /** Removes every session of an account. */
   removeTenant(tenantId: TenantId): Promise<void>
   live(): { total: number; connected: number }
@@ -119,6 +147,15 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   const lives = new Map<SessionId, LiveSession>()
   const holders = createNumberHolders()
   const cache = createNumberCache(clock)
+  const places = placesUnder(options.publicUrl ?? null)
+  const onMessages = createOnMessages({ ...parts, log })
+  const incomingMedia = createIncomingMedia({
+    ...parts,
+    log,
+    connection: (id) => lives.get(id)?.through() ?? null,
+    keptMs: options.mediaKeptMs,
+    maxBytes: options.maxFileBytes,
+  })
   const toldCodes = new Map<SessionId, string>()
   /** Sessions on their way into storage, so that parallel requests cannot pass the limit together. */
   const creating = new Map<TenantId, number>()
@@ -131,9 +168,11 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       session,
       holders,
       log,
+      places,
       qrMaxWindows: options.qrMaxWindows,
       sending: (of) =>
-        createSending({ ...parts, ...of, log, numbers: createNumberCheck(cache), limits: options }),
+        createSending({ ...parts, ...of, log, places, numbers: createNumberCheck(cache), limits: options }),
+      onMessages: incomingMedia.arrived,
     })
     lives.set(session.id, live)
     return live
@@ -216,6 +255,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     },
     async stop() {
       stopping = true
+      incomingMedia.stop()
       await Promise.all([...lives.values()].map((live) => live.shutDown()))
     },
     find: (id) => lives.get(id)?.view() ?? null,
@@ -235,6 +275,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
         credentials: 'none',
         me: null,
         clientVersion: null,
+        restriction: null,
         lastDisconnect: null,
         createdAt: now,
         updatedAt: now,
@@ -287,8 +328,30 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       }
       return issued
     },
-    async send(id, input) {
-      return get(id).sending.send(input)
+    async send(id, request) {
+      return get(id).sending.send(request)
+    },
+    async sendMany(id, requests, how) {
+      return get(id).sending.sendMany(requests, how)
+    },
+    async examine(id, request) {
+      return get(id).sending.examine(request)
+    },
+    async cancel(id, messageId) {
+      return get(id).sending.cancel(messageId)
+    },
+    queueState: (id) => get(id).sending.queueState(),
+    async showPresence(id, to, presence) {
+      await onMessages.showPresence(get(id), to, presence)
+    },
+    async star(id, messageId, starred) {
+      await onMessages.star(get(id), messageId, starred)
+    },
+    async markRead(id, messageIds) {
+      await onMessages.markRead(get(id), messageIds)
+    },
+    async fetchFile(id, messageId) {
+      return incomingMedia.fetchFile(get(id).view(), messageId)
     },
     async removeTenant(tenantId) {
       await Promise.all(ofTenant(tenantId).map((live) => supervisor.remove(live.view().id)))

@@ -1,0 +1,29 @@
+/** One timer for many dates: it rings at the earliest that was asked for since it rang last. */
+import type { Clock } from '../../lib/clock'
+
+export interface Alarm {
+  /** Rings in `ms` at the latest. */
+  within(ms: number): void
+  cancel(): void
+}
+
+export function createAlarm(clock: Clock, ring: () => void): Alarm {
+  let due: number | null = null
+  let stop = () => {}
+  return {
+    within(ms) {
+      const at = clock.monotonic() + Math.max(0, ms)
+      if (due !== null && due <= at) return
+      stop()
+      due = at
+      stop = clock.after(ms, () => {
+        due = null
+        ring()
+      })
+    },
+    cancel() {
+      stop()
+      due = null
+    },
+  }
+}

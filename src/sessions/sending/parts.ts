@@ -1,0 +1,41 @@
+/** What the sending of one session is made of; each of its pieces takes what it uses. */
+import type { Ledger } from '../../domain/changes'
+import type { MediaDesk, MediaStore } from '../../domain/media'
+import type { Identities, Messages } from '../../domain/message'
+import type { Session } from '../../domain/session'
+import type { Connection, WhatsApp } from '../../domain/whatsapp'
+import type { Clock } from '../../lib/clock'
+import type { Log } from '../../lib/log'
+import type { NumberCheck } from '../number-check'
+import type { Places } from '../payload'
+import type { RestrictionWatch } from '../restriction'
+
+export type SendingParts = {
+  session: () => Session
+  /** The connection when it is through to WhatsApp. */
+  connection: () => Connection | null
+  /** The session has been removed. */
+  isGone: () => boolean
+  whatsapp: WhatsApp
+  messages: Messages
+  identities: Identities
+  ledger: Ledger
+  desk: MediaDesk
+  files: MediaStore
+  numbers: NumberCheck
+  restriction: RestrictionWatch
+  places: Places
+  clock: Clock
+  random: () => number
+  log: Log
+  limits: SendingLimits
+}
+
+export type SendingLimits = {
+  /** Unacknowledged messages a session may hold. */
+  maxQueue: number
+  /** Longest wait for the server's acknowledgement of a message (ms). */
+  ackTimeoutMs: number
+  /** How long the files of messages are kept (ms). */
+  mediaKeptMs: number
+}
