@@ -135,7 +135,19 @@ export function createOutbound(parts: OutboundParts & { clock: Clock; userAgent?
         }
       }
 
-      return { status: response.status, headers: response.headers, url: found.url, body: capped(), cancel }
+      /** A generator that was never begun has nothing to clean up by itself, so its end is told to the connection too. */
+      function iterate(): AsyncIterator<Uint8Array> {
+        const bytes = capped()
+        return {
+          next: () => bytes.next(),
+          async return() {
+            cancel()
+            return bytes.return(undefined)
+          },
+        }
+      }
+      const body = { [Symbol.asyncIterator]: iterate }
+      return { status: response.status, headers: response.headers, url: found.url, body, cancel }
     },
   }
 }

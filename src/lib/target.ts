@@ -8,7 +8,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { type AddressPolicy, type AddressRules, addressRules, plainAddress } from './addresses'
+import { type AddressPolicy, type AddressRules, addressKind, addressRules, plainAddress } from './addresses'
 
 /** Longest URL that is looked at unless told otherwise (characters). */
 export const LONGEST_URL = 2048
@@ -92,6 +92,8 @@ export function createTargetVetting(policy: AddressPolicy, options: VettingOptio
   const { resolve = resolveAll, longest = LONGEST_URL, own = ownAddresses } = options
   const rules = addressRules(policy)
 
+  const isOwn = (address: string): boolean => own().map(plainAddress).includes(plainAddress(address))
+
   async function addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const family = isIP(host)
     if (family !== 0) return [{ address: host, family }]
@@ -110,10 +112,10 @@ export function createTargetVetting(policy: AddressPolicy, options: VettingOptio
     const addresses = await addressesOf(host)
     if (addresses.length === 0) return 'unresolved'
     const encrypted = url.protocol === 'https:'
-    const mine = new Set(own().map(plainAddress))
     const allowed = ({ address }: ResolvedAddress): boolean => {
-      if (mine.has(plainAddress(address)) && !rules.mayReachPrivate(address)) return false
-      return encrypted ? rules.mayReach(address) : rules.mayReachUnencrypted(address)
+      if (!(encrypted ? rules.mayReach(address) : rules.mayReachUnencrypted(address))) return false
+      // Asking for the interfaces takes as long as everything else here together.
+      return addressKind(address) !== 'public' || rules.mayReachPrivate(address) || !isOwn(address)
     }
     if (!addresses.every(allowed)) return 'forbidden'
     // IPv4 first: a machine without an IPv6 route would wait for its time-out on every attempt.
