@@ -33,6 +33,7 @@ import { statsRoutes } from './stats'
 import { statusRoutes } from './status'
 import { type StreamRoutesParts, streamRoutes } from './stream'
 import { createTickets } from './tickets'
+import type { UploadLinks } from './upload-links'
 import { webhookRoutes } from './webhooks'
 
 export type ApiParts = {
@@ -45,8 +46,7 @@ export type ApiParts = {
   idempotency: Idempotency
   desk: MediaDesk
   files: MediaStore
-  /** Seals the links of uploads; at least 32 secret bytes, the same after every start. */
-  linkKey: Uint8Array
+  links: UploadLinks
   journal: StreamRoutesParts['journal']
   streams: StreamRoutesParts['streams']
   clock: Clock

@@ -6,26 +6,18 @@ import { type HistoryRoutesParts, historyRoutes } from './history'
 import { type MessageFileRoutesParts, messageFileRoutes } from './message-file'
 import { type QueueRoutesParts, queueRoutes } from './queue'
 import { type SendRoutesParts, sendRoutes } from './send'
-import { createUploadLinks } from './upload-links'
 import { type UploadRoutesParts, uploadRoutes } from './uploads'
 
-export type MessageRoutesParts = Omit<
-  SendRoutesParts &
-    BulkRoutesParts &
-    GestureRoutesParts &
-    QueueRoutesParts &
-    UploadRoutesParts &
-    MessageFileRoutesParts &
-    HistoryRoutesParts,
-  'links'
-> & {
-  /** Seals the links of uploads; at least 32 secret bytes, the same after every start. */
-  linkKey: Uint8Array
-}
+export type MessageRoutesParts = SendRoutesParts &
+  BulkRoutesParts &
+  GestureRoutesParts &
+  QueueRoutesParts &
+  UploadRoutesParts &
+  MessageFileRoutesParts &
+  HistoryRoutesParts
 
 /** Makes all routes of messages and their files. */
-export function messageRoutes(given: MessageRoutesParts) {
-  const parts = { ...given, links: createUploadLinks(given.linkKey) }
+export function messageRoutes(parts: MessageRoutesParts) {
   return new Elysia({ normalize: false })
     .use(sendRoutes(parts))
     .use(bulkRoutes(parts))

@@ -6,13 +6,13 @@ import type { Messages, StoredMessage } from '../domain/message'
 import type { SendRequest } from '../domain/sending'
 import type { Session } from '../domain/session'
 import type { Clock } from '../lib/clock'
-import { type AskParts, askOf } from './ask'
+import { askOf } from './ask'
 import { FURTHEST_SEND } from './limits'
 import { parseMoment } from './moment'
 import { invalid } from './query'
 import { type Entry, isActionType, type Variables } from './send-fields'
 
-export type SendRequestParts = AskParts & { messages: Pick<Messages, 'get'>; clock: Clock }
+export type SendRequestParts = { messages: Pick<Messages, 'get'>; clock: Clock }
 
 /** `fields`: where the type's own fields are, with their place in the body; the entry itself unless given. */
 export function sendRequest(
@@ -24,7 +24,7 @@ export function sendRequest(
 ): SendRequest {
   const given = { ...also.variables, ...entry.variables }
   const variables = also.variables || entry.variables ? given : undefined
-  const ask = askOf(parts, session.tenantId, type, also.fields ?? entry, { variables, at: also.at ?? '' })
+  const ask = askOf(type, also.fields ?? entry, { variables, at: also.at ?? '' })
   const { quotedMessageId, disappearingSeconds, mentionsAll, mentions, ttl } = entry
   return {
     to: destination(parts, session, type, ask, entry.to),

@@ -41,7 +41,6 @@ import {
   sendExample,
   takesFiles,
 } from './send-types'
-import type { UploadLinks } from './upload-links'
 
 export type SendRoutesParts = {
   guard: Guard
@@ -50,7 +49,6 @@ export type SendRoutesParts = {
   messages: Pick<Messages, 'get'>
   desk: BodyParts['desk']
   files: MediaStore
-  links: UploadLinks
   clock: Clock
   idempotent: Idempotent
 }

@@ -16,7 +16,7 @@ export const videoRecipe: Recipe<VideoAsk> = async (shop, material, ask, signal)
   const poster =
     ask.thumbnailUrl === undefined
       ? null
-      : await thumbnailOf(await shop.fetchPicture(ask.thumbnailUrl, signal))
+      : await thumbnailOf(await shop.fetchPicture(material, ask.thumbnailUrl, signal))
   const kept = await keptFilm(shop, material, ask.gifPlayback === true)
   return orRemove(shop, material, kept, async () => {
     const facts = await isoFacts(rangesOf(shop, kept))

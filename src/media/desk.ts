@@ -79,7 +79,7 @@ export function createDesk(parts: DeskParts): MediaDesk {
   const shop: Workshop = {
     ...parts,
     breath: createBreath(() => clock.monotonic()),
-    fetchPicture: (url, signal) => fetchPicture(url, signal),
+    fetchPicture: ({ owner }, url, signal) => fetchPicture(owner.tenantId, url, signal),
     keep: ({ owner }, bytes, { mimetype, maxBytes, filename = null }) =>
       store.keep(bytes, {
         ...owner,
@@ -92,9 +92,18 @@ export function createDesk(parts: DeskParts): MediaDesk {
   }
   const inTurn = createTurns(AT_ONCE)
 
-  async function fetchPicture(url: string, signal?: AbortSignal): Promise<Uint8Array> {
+  async function fetchPicture(tenantId: TenantId, url: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const arrival = await arrive(tenantId, 'thumbnailUrl', { from: 'url', url }, caps.poster, signal)
+    return pictureIn(arrival.bytes)
+  }
+
+  async function previewPicture(url: string, signal?: AbortSignal): Promise<Uint8Array> {
     const { body } = await parts.outbound.get(url, { maxBytes: caps.poster, ...(signal ? { signal } : {}) })
-    const { head, bytes, close } = await peek(body, HEAD_BYTES)
+    return pictureIn(body)
+  }
+
+  async function pictureIn(source: Bytes): Promise<Uint8Array> {
+    const { head, bytes, close } = await peek(source, HEAD_BYTES)
     try {
       return (await checkedPicture({ head, sniffed: sniff(head), bytes }, PICTURES, caps.poster)).file
     } finally {
@@ -153,11 +162,17 @@ export function createDesk(parts: DeskParts): MediaDesk {
       await discard(staged)
       return staged.media
     },
-    upload: (tenantId, bytes, filename) => take(tenantId, bytes, filename),
-    preview: createPreviews({ outbound: parts.outbound, log: parts.log, picture: fetchPicture }),
+    upload: (tenantId, bytes, filename, { maxBytes = caps.upload } = {}) =>
+      take(tenantId, bytes, filename, maxBytes),
+    preview: createPreviews({ outbound: parts.outbound, log: parts.log, picture: previewPicture }),
   }
 
-  async function take(tenantId: TenantId, source: Bytes, filename: string | null): Promise<KeptFile> {
+  async function take(
+    tenantId: TenantId,
+    source: Bytes,
+    filename: string | null,
+    maxBytes: number,
+  ): Promise<KeptFile> {
     try {
       const { head, bytes, close } = await peek(source, HEAD_BYTES)
       try {
@@ -170,14 +185,14 @@ export function createDesk(parts: DeskParts): MediaDesk {
           messageId: null,
           mimetype: documentType(sniff(head), null, name),
           filename: name,
-          maxBytes: caps.upload,
+          maxBytes,
           expiresAt: clock.now() + keptMs.uploads,
         })
       } finally {
         await close()
       }
     } catch (error) {
-      throw refusalOf(error, caps.upload)
+      throw refusalOf(error, maxBytes)
     }
   }
 }

@@ -29,7 +29,7 @@ export type Workshop = {
   breath: Breath
   log: Log
   /** Fetches a picture that goes with a film. */
-  fetchPicture(url: string, signal: AbortSignal | undefined): Promise<Uint8Array>
+  fetchPicture(material: Material, url: string, signal: AbortSignal | undefined): Promise<Uint8Array>
   /** Keeps bytes for this material's session, until they are claimed or their time is over. */
   keep(
     material: Material,
