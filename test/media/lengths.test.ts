@@ -85,7 +85,7 @@ test('sounds tell their length without being decoded', async () => {
     M4A: film({ brand: 'M4A ', video: false, seconds: 3.1 }),
   }
   for (const [name, file] of Object.entries(files))
-    if (name !== 'FLAC') expect([name, await soundSeconds(file, sniff(file).mimetype)]).toEqual([name, 3])
+    expect([name, await soundSeconds(file, sniff(file).mimetype)]).toEqual([name, 3])
   expect(await soundSeconds(Buffer.alloc(100), 'audio/aiff')).toBeNull()
   for (const mimetype of [
     'audio/mpeg',
