@@ -26,4 +26,5 @@ export type SandboxErrorCode =
   | 'PAIRING_FAILED'
   | 'DEVICE_NOT_FOUND'
   | 'FAULT_NOT_FOUND'
+  | 'CHANNEL_NOT_FOUND'
   | 'SANDBOX_REFUSED'

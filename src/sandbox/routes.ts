@@ -5,6 +5,7 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { isoTime } from '../lib/clock'
+import { channelRoutes } from './channel-routes'
 import { SandboxError } from './errors'
 import { inWords } from './failures'
 import type { FaultInput } from './faults'
@@ -54,6 +55,7 @@ export function sandboxRoutes({ sandbox, clientOf }: SandboxRoutesParts) {
   return new Elysia({ name: 'sandbox', normalize: false, prefix: '/sandbox' })
     .use(phoneRoutes(sandbox))
     .use(phoneMessageRoutes(sandbox))
+    .use(channelRoutes(sandbox))
     .post(
       '/groups',
       ({ body, set }) =>

@@ -6,6 +6,7 @@ import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Server, ServerWebSocket } from 'bun'
 import { type Clock, systemClock } from '../lib/clock'
 import { certificateChain } from './certificate'
+import { Channels } from './channels'
 import { Chats } from './chats'
 import { Connection, type Reception } from './connection'
 import { Directory } from './directory'
@@ -193,6 +194,7 @@ function makeWorld(
     random,
     directory: new Directory(random),
     groups: new Groups(random),
+    channels: new Channels(random, clock.now),
     profiles: new Profiles(),
     presence: new Presence(seconds),
     pictures: new Map(),

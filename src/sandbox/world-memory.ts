@@ -3,6 +3,7 @@
  * piece by piece whenever a piece has changed.
  */
 import type { BinaryNode } from '@whiskeysockets/baileys'
+import type { Channel, Post } from './channels'
 import type { Group, Role } from './groups'
 import type { SandboxState } from './state'
 import type { Account, Device } from './types'
@@ -78,6 +79,7 @@ function* pieces(world: World, places: Places): Generator<Piece> {
     const row = groupRow(group)
     yield [`group ${group.id}`, JSON.stringify(row), () => row]
   }
+  for (const channel of world.channels.all) yield* channelPieces(channel)
   const watchers = watcherRows(world)
   yield ['watchers', JSON.stringify(watchers), () => watchers]
 }
@@ -140,15 +142,60 @@ const groupRow = (group: Group) => ({
   description: group.description && { ...group.description, by: group.description.by.phoneNumber },
 })
 
+/** Each post by itself: reactions and views change one of many. */
+function* channelPieces({ posts, listeners: _, ...channel }: Channel): Generator<Piece> {
+  const row = {
+    ...channel,
+    owner: channel.owner.phoneNumber,
+    admins: numbersOf(channel.admins),
+    followers: [...channel.followers].map(([{ phoneNumber }, how]) => [phoneNumber, how] as const),
+  }
+  yield [`channel ${channel.id}`, JSON.stringify({ ...row, picture: row.picture?.id }), () => row]
+  for (const post of posts.values()) {
+    const value = () => ({
+      ...post,
+      by: post.by.phoneNumber,
+      reactions: [...post.reactions].map(([{ phoneNumber }, code]) => [phoneNumber, code] as const),
+      views: numbersOf(post.views),
+    })
+    yield [`post ${channel.id} ${post.serverId}`, String(post.revision), value]
+  }
+}
+
+function restoreChannels(world: World, all: Rows, find: (phoneNumber: string) => Account): void {
+  for (const { row } of all('channel')) {
+    const posts = all(`post ${row.id}`).map(
+      ({ row: post }): Post => ({
+        ...post,
+        by: find(post.by),
+        reactions: new Map(post.reactions.map(([number, code]: [string, string]) => [find(number), code])),
+        views: new Set(post.views.map(find)),
+      }),
+    )
+    posts.sort((a, b) => a.serverId - b.serverId)
+    world.channels.adopt({
+      ...row,
+      owner: find(row.owner),
+      admins: new Set(row.admins.map(find)),
+      followers: new Map(row.followers.map(([number, how]: [string, object]) => [find(number), how])),
+      posts: new Map(posts.map((post) => [post.serverId, post])),
+      listeners: new Map(),
+    })
+  }
+}
+
 const watcherRows = (world: World) =>
   [...world.watchers].map(([account, watchers]) => [
     account.phoneNumber,
     [...watchers].map(([watcher, domains]) => [watcher.phoneNumber, [...domains]]),
   ])
 
+/** What is remembered of a kind: the names, and the rows as JSON had them. */
+type Rows = (kind: string) => { key: string; row: ReturnType<typeof decode> }[]
+
 function restore(state: SandboxState, world: World, places: Places): void {
   const rows = new Map<string, Buffer>(state.entries(SCOPE).map(({ key, value }) => [key, value]))
-  const all = (kind: string) =>
+  const all: Rows = (kind) =>
     [...rows].flatMap(([key, value]) => (key.startsWith(`${kind} `) ? [{ key, row: decode(value) }] : []))
   const one = (key: string) => {
     const stored = rows.get(key)
@@ -192,6 +239,7 @@ function restore(state: SandboxState, world: World, places: Places): void {
       description: row.description && { ...row.description, by: find(row.description.by) },
     })
   }
+  restoreChannels(world, all, find)
   for (const [number, watchers] of one('watchers') ?? []) {
     const known = watchers.map(([watcher, domains]: [string, ('lid' | 'pn')[]]) => [
       find(watcher),

@@ -1,6 +1,7 @@
 /** What the parts of one server share. Each part asks for this and nothing global exists. */
 import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
+import type { Channels } from './channels'
 import type { Chats } from './chats'
 import type { Directory } from './directory'
 import type { Faults } from './faults'
@@ -19,6 +20,7 @@ export type World = {
   random: Random
   directory: Directory
   groups: Groups
+  channels: Channels
   profiles: Profiles
   presence: Presence
   pictures: Map<Account | Group, Picture>

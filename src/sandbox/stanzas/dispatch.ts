@@ -7,6 +7,7 @@ import type { Origin, World } from '../world'
 import { handleAccount, handleBlocklist, handlePassive, handlePrivacy } from './account'
 import { handleAppState } from './app-state'
 import { handleCall } from './call'
+import { handleChannels } from './channel-queries'
 import { handleEncrypt } from './encrypt'
 import { handleGroups } from './groups'
 import { handleMessage } from './message'
@@ -57,7 +58,7 @@ const QUERIES: Record<string, QueryStep> = {
   'urn:xmpp:whatsapp:dirty': handleEmpty,
   'urn:xmpp:whatsapp:push': handleEmpty,
   bot: handleEmpty,
-  newsletter: handleEmpty,
+  newsletter: handleChannels,
 }
 
 /** Look-ups that WhatsApp limits in rate. */

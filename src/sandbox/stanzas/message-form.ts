@@ -19,8 +19,8 @@ export type Outgoing = {
   identity: BinaryNode | undefined
 }
 
-/** Who gets what; `phash` names the true device list when the sender's was incomplete. */
-export type Plan = { copies: [Device, BinaryNode][]; phash?: string | undefined }
+/** Who gets what; `phash` names the true device list when the sender's was incomplete, `told` is more for the ack. */
+export type Plan = { copies: [Device, BinaryNode][]; phash?: string | undefined; told?: Attrs }
 
 /** WhatsApp's code for a stanza it cannot make sense of, a stale device list among the reasons. */
 export const MALFORMED = 479

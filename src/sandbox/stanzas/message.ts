@@ -3,12 +3,14 @@
  * inside `<enc>` is for devices alone; the server looks at type and size only.
  */
 import type { BinaryNode } from '@whiskeysockets/baileys'
+import { isChannel } from '../channels'
 import { deliver } from '../delivery'
 import { isGroup, parseJid } from '../jid'
-import { child, children, node } from '../node'
+import { type Attrs, child, children, node } from '../node'
 import { demand, Refusal, Violation } from '../refusal'
 import type { Device } from '../types'
 import type { Origin, World } from '../world'
+import { planChannel } from './channel-posts'
 import { planDirect } from './message-direct'
 import { addressed, MALFORMED, type Outgoing, type Plan } from './message-form'
 import { planGroup, planStatus } from './message-group'
@@ -22,7 +24,7 @@ export function handleMessage(world: World, origin: Origin, stanza: BinaryNode):
     refuseByFault(world, origin.device, stanza)
     const plan = planOf(checked(world, origin.device, stanza))
     world.stats.count('messages')
-    acknowledge(world, origin, stanza, { phash: plan.phash })
+    acknowledge(world, origin, stanza, { ...plan.told, phash: plan.phash })
     for (const [device, copy] of plan.copies) deliver(world, device, copy)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -34,6 +36,7 @@ export function handleMessage(world: World, origin: Origin, stanza: BinaryNode):
 function planOf(message: Outgoing): Plan {
   const { to = '' } = message.stanza.attrs
   if (to === 'status@broadcast') return planStatus(message)
+  if (isChannel(to)) return planChannel(message)
   return isGroup(to) ? planGroup(message) : planDirect(message)
 }
 
@@ -68,12 +71,7 @@ function checked(world: World, sender: Device, stanza: BinaryNode): Outgoing {
   }
 }
 
-function acknowledge(
-  world: World,
-  origin: Origin,
-  stanza: BinaryNode,
-  outcome: { error?: string; phash?: string | undefined },
-): void {
+function acknowledge(world: World, origin: Origin, stanza: BinaryNode, outcome: Attrs): void {
   const { id, to, participant } = stanza.attrs
   const ack = node('ack', { class: 'message', id, from: to, participant, t: world.seconds(), ...outcome })
   const slow =

@@ -5,12 +5,14 @@ import { bytesOf, child, node, result } from '../node'
 import { demand, Refusal } from '../refusal'
 import { entryOf } from '../table'
 import type { Origin, World } from '../world'
+import { CHANNEL_QUERIES } from './channel-mex'
 
 /** One query: the field its answer stands under, and the answer. Throws a `Refusal` for GraphQL's own errors. */
-type MexStep = { path: string; answer(world: World, origin: Origin, variables: Variables): unknown }
+export type MexStep = { path: string; answer(world: World, origin: Origin, variables: Variables): unknown }
 export type Variables = Record<string, unknown>
 
 const QUERIES: Record<string, MexStep> = {
+  ...CHANNEL_QUERIES,
   [QueryIds.REACHOUT_TIMELOCK]: {
     path: XWAPaths.xwa2_fetch_account_reachout_timelock,
     answer: (world, { device }) => timeLock(world, device.account),

@@ -3,6 +3,7 @@
  * here; receipts also travel to the author.
  */
 import type { BinaryNode } from '@whiskeysockets/baileys'
+import { isChannel } from '../channels'
 import { confirm, deliver } from '../delivery'
 import { addressOf } from '../directory'
 import { groupJid, memberJid } from '../groups'
@@ -12,6 +13,7 @@ import { type Attrs, child, childBytes, children, node } from '../node'
 import { demand, Refusal, Violation } from '../refusal'
 import type { Account, Device } from '../types'
 import type { Origin, World } from '../world'
+import { viewPosts } from './channel-queries'
 
 /** `sender`, `retry` and the peer types are for one device; the others are for all of the author's. */
 const KNOWN = new Set([
@@ -76,6 +78,10 @@ function checkRetry(device: Device, receipt: BinaryNode): void {
 
 function relay(world: World, reader: Device, receipt: BinaryNode, to: string): void {
   const { type } = receipt.attrs
+  if (isChannel(to)) {
+    if (type === 'view') viewPosts(world, reader, receipt)
+    return
+  }
   if (isGroup(to) || to === 'status@broadcast') {
     relayInGroup(world, reader, receipt, to)
     return
