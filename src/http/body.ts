@@ -4,7 +4,9 @@
  */
 import type { TSchema } from '@sinclair/typebox'
 import { fail } from '../domain/errors'
-import type { KeptFile, MediaDesk, MediaStore } from '../domain/media'
+import type { FileId, KeptFile, MediaDesk, MediaStore } from '../domain/media'
+import type { Messages } from '../domain/message'
+import type { Session } from '../domain/session'
 import { formBody } from './form-fields'
 import type { Caller } from './guard'
 import { checkText, readJson, readLargeJson } from './json'
@@ -12,7 +14,11 @@ import { FORM_MARGIN, MAX_SENT_FILE } from './limits'
 import { isForm, readForm } from './multipart'
 import { invalid } from './query'
 
-export type BodyParts = { desk: Pick<MediaDesk, 'upload'>; files: Pick<MediaStore, 'get' | 'remove'> }
+export type BodyParts = {
+  desk: Pick<MediaDesk, 'upload'>
+  files: Pick<MediaStore, 'get' | 'ofMessage' | 'assign' | 'remove'>
+  messages: Pick<Messages, 'get'>
+}
 
 /** How a route's body may look. */
 export type BodyShape<Body> = {
@@ -30,8 +36,8 @@ export type TakenBody<Body> = {
   body: Body
   /** The body as every repetition of the request has it: a file is named by its content. */
   identity: unknown
-  /** Lets go of the file of a form, unless it has become a message's. */
-  release(): Promise<void>
+  /** The file of a form goes to the message that was made of it, or is gone; `messageId`: null = there is none. */
+  settle(session: Session | null, messageId: string | null): Promise<void>
 }
 
 /** The `parse` hook of these routes: it leaves the body alone. */
@@ -44,11 +50,13 @@ export async function takeBody<Body>(
 ): Promise<TakenBody<Body>> {
   if (!isForm(request)) {
     const body = shape.check(await (shape.large ? readLargeJson : readJson)({ request }))
-    return { body, identity: body, release: async () => undefined }
+    return { body, identity: body, settle: async () => undefined }
   }
   if (shape.fileParts.length === 0) throw fail('UNSUPPORTED_MEDIA_TYPE')
   const uploads: KeptFile[] = []
-  const release = () => releaseUploads(parts.files, uploads)
+  const settle: TakenBody<Body>['settle'] = async (session, messageId) => {
+    for (const { id } of uploads) await settleUpload(parts, id, session, messageId)
+  }
   try {
     const fields = await readForm(
       request,
@@ -72,15 +80,31 @@ export async function takeBody<Body>(
     return {
       body: shape.check(of(upload?.id ?? '')),
       identity: of(upload ? `sha256:${Buffer.from(upload.sha256).toString('hex')}` : ''),
-      release,
+      settle,
     }
   } catch (error) {
-    await release()
+    await settle(null, null)
     throw error
   }
 }
 
-async function releaseUploads(files: BodyParts['files'], uploads: readonly KeptFile[]): Promise<void> {
-  const left = uploads.filter(({ id }) => files.get(id)?.sessionId === null)
-  if (left.length > 0) await files.remove(left.map(({ id }) => id))
+/** A message may be sending the very file that was uploaded, or one that was made of it. */
+async function settleUpload(
+  { files, messages }: BodyParts,
+  id: FileId,
+  session: Session | null,
+  messageId: string | null,
+): Promise<void> {
+  const file = files.get(id)
+  if (file?.sessionId !== null) return
+  const message = session && messageId !== null ? messages.get(session.id, messageId) : null
+  if (!message || message.status === 'failed' || files.ofMessage(message.sessionId, message.id)) {
+    await files.remove([id])
+  } else {
+    await files.assign(id, {
+      sessionId: message.sessionId,
+      messageId: message.id,
+      expiresAt: file.expiresAt,
+    })
+  }
 }

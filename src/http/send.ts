@@ -2,16 +2,15 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { ASK_TYPES } from '../domain/content'
-import { fail } from '../domain/errors'
+import { AppError, fail } from '../domain/errors'
 import { IDEMPOTENCY_KEPT } from '../domain/idempotency'
 import type { MessageId } from '../domain/ids'
-import type { MediaStore } from '../domain/media'
 import type { Messages } from '../domain/message'
 import { type SendRequest, WAIT_LEVELS } from '../domain/sending'
 import type { Session } from '../domain/session'
 import type { Clock } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
-import { type BodyParts, type BodyShape, takeBody, unread } from './body'
+import { type BodyParts, type BodyShape, type TakenBody, takeBody, unread } from './body'
 import { checker } from './checked'
 import { notes, oneOf } from './docs'
 import type { Caller, Guard, SessionGate } from './guard'
@@ -48,7 +47,7 @@ export type SendRoutesParts = {
   supervisor: Pick<Supervisor, 'send' | 'examine'>
   messages: Pick<Messages, 'get'>
   desk: BodyParts['desk']
-  files: MediaStore
+  files: BodyParts['files']
   clock: Clock
   idempotent: Idempotent
 }
@@ -103,35 +102,46 @@ export function sendRoutes(parts: SendRoutesParts) {
     shape: BodyShape<Body>,
     requestOf: (session: Session, body: Body) => SendRequest,
   ) => {
-    const { request, caller, query, server, set } = context
+    const { request, caller, server } = context
     server?.timeout(request, 255)
     const taken = await takeBody(context, shape, parts)
+    let session: Session | null = null
+    let messageId: string | null = null
     try {
-      const { body } = taken
-      const session = gate(caller, body.sessionId)
-      const asked = requestOf(session, body)
-      if (query.validate) {
-        set.status = 200
-        return examinedAnswer(await supervisor.examine(session.id, asked))
-      }
-      const queue = queued(body, query, request.headers)
-      const whole: SendRequest = queue
-        ? { ...asked, queue }
-        : {
-            ...asked,
-            waitMs: query.timeout * 1000,
-            ...(query.waitFor === undefined ? {} : { waitFor: query.waitFor }),
-          }
-      return await idempotent(
-        { request, caller, set, body: taken.identity },
-        async (id) =>
-          sentAnswer(await supervisor.send(session.id, id === undefined ? whole : { ...whole, id })),
-        statusOf,
-        (id) => outcomeOf(session, queue, id),
-      )
+      session = gate(caller, taken.body.sessionId)
+      const answer = await sendTo(context, session, taken, requestOf(session, taken.body))
+      messageId = 'messageId' in answer ? answer.messageId : null
+      return answer
+    } catch (error) {
+      messageId = waitingAfter(error)
+      throw error
     } finally {
-      await taken.release()
+      await taken.settle(session, messageId)
     }
+  }
+
+  const sendTo = async <Body extends SendBody>(
+    { request, caller, query, set }: SendContext,
+    session: Session,
+    { body, identity }: TakenBody<Body>,
+    asked: SendRequest,
+  ) => {
+    if (query.validate) {
+      set.status = 200
+      return examinedAnswer(await supervisor.examine(session.id, asked))
+    }
+    const queue = queued(body, query, request.headers)
+    const { waitFor } = query
+    const whole: SendRequest = queue
+      ? { ...asked, queue }
+      : { ...asked, waitMs: query.timeout * 1000, ...(waitFor === undefined ? {} : { waitFor }) }
+    return await idempotent(
+      { request, caller, set, body: identity },
+      async (id) =>
+        sentAnswer(await supervisor.send(session.id, id === undefined ? whole : { ...whole, id })),
+      statusOf,
+      (id) => outcomeOf(session, queue, id),
+    )
   }
 
   const route = (
@@ -211,6 +221,10 @@ export function sendRoutes(parts: SendRoutesParts) {
       ),
     )
 }
+
+/** A message that was not acknowledged in time waits, and its file with it. */
+const waitingAfter = (error: unknown): string | null =>
+  error instanceof AppError && error.code === 'MESSAGE_TIMEOUT' ? String(error.details?.messageId) : null
 
 const HOW =
   'Answers once WhatsApp’s server has acknowledged the message (status "sent"), or as ?waitFor= says. With "queue": true, sendAt or Prefer: respond-async it answers 202 as soon as the message is on disk; so it does while the queue is paused.'
