@@ -60,10 +60,10 @@ export interface MediaStore {
   ofMessage(sessionId: SessionId, messageId: MessageId): KeptFile | null
   /** The plain bytes from `start` up to and without `end`. Throws when the file is gone. */
   read(id: FileId, range?: { start: number; end: number }): Bytes
-  /** Makes it the file of a message (or takes its time limit away or gives it one); without a session it stays an upload. */
+  /** Makes it the file of a message (or takes its time limit away or gives it one). */
   assign(
     id: FileId,
-    to: { sessionId: SessionId | null; messageId: MessageId | null; expiresAt: number | null },
+    to: { sessionId: SessionId; messageId: MessageId | null; expiresAt: number | null },
   ): Promise<void>
   remove(ids: readonly FileId[]): Promise<void>
 }

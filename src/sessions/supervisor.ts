@@ -14,7 +14,7 @@ import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
 import { randomHexId } from '../lib/token'
 import { edited } from './edit'
-import { createIncomingMedia } from './incoming-media'
+import { createIncomingMedia, type ReceivedFiles } from './incoming-media'
 import { createLiveSession, type LiveSession } from './live-session'
 import { createNumberCache, createNumberCheck } from './number-check'
 import { createOnMessages } from './on-messages'
@@ -50,8 +50,6 @@ export type SupervisorOptions = {
   ackTimeoutMs: number
   /** How long the files of messages are kept (ms). */
   mediaKeptMs: number
-  /** Largest file that is fetched from WhatsApp (bytes). */
-  maxFileBytes: number
   /** The address under which callers reach this server, for places in events; null = paths only. */
   publicUrl?: string | null
   /** Throws `WEBHOOK_URL_FORBIDDEN` for addresses that `settings.webhookUrl` must not have. */
@@ -68,6 +66,7 @@ export type SupervisorParts = {
   vaults: Vaults
   desk: MediaDesk
   files: MediaStore
+  received: ReceivedFiles
   clock: Clock
   random: () => number
   log: Log
@@ -153,8 +152,6 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     ...parts,
     log,
     connection: (id) => lives.get(id)?.through() ?? null,
-    keptMs: options.mediaKeptMs,
-    maxBytes: options.maxFileBytes,
   })
   const toldCodes = new Map<SessionId, string>()
   /** Sessions on their way into storage, so that parallel requests cannot pass the limit together. */

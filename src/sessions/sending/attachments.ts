@@ -57,10 +57,6 @@ export function createAttachments(parts: AttachmentsParts): Attachments {
     // The message tells at its turn that its file is gone.
     if (!file || !first) return Promise.resolve()
     const needed = Math.max(...claims.map(({ expiresAt }) => expiresAt))
-    if (file.sessionId === null) {
-      if (file.expiresAt === null || file.expiresAt >= needed) return Promise.resolve()
-      return files.assign(fileId, { sessionId: null, messageId: null, expiresAt: needed })
-    }
     const kept = Math.max(needed, clock.now() + parts.keptMs)
     return claims.length === 1
       ? files.assign(fileId, { sessionId: first.sessionId, messageId: first.messageId, expiresAt: kept })
@@ -123,7 +119,6 @@ export function createAttachments(parts: AttachmentsParts): Attachments {
     },
     letGo({ attachment }) {
       if (attachment === null || !released(attachment)) return
-      if ((files.get(attachment)?.sessionId ?? null) === null) return
       files
         .remove([attachment])
         .catch((error: unknown) => log.warn('A file that nobody needs stays', { error: String(error) }))

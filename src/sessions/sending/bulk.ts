@@ -6,7 +6,13 @@
 import type { FileAsk } from '../../domain/content-media'
 import { AppError } from '../../domain/errors'
 import type { MessageId } from '../../domain/ids'
-import { type FetchedPreview, type MediaDesk, originOf, type StagedFile } from '../../domain/media'
+import {
+  type FetchedPreview,
+  type MediaDesk,
+  type MediaStore,
+  originOf,
+  type StagedFile,
+} from '../../domain/media'
 import type { Identities, Message, Messages, StoredMessage } from '../../domain/message'
 import type { BulkOutcome, SendRequest } from '../../domain/sending'
 import type { Session } from '../../domain/session'
@@ -18,7 +24,7 @@ import type { Acceptance, Taken } from './acceptance'
 import { type Addressed, addressed, numbersOf } from './addressing'
 import type { Admission } from './admission'
 import { type composed as compose, composed } from './compose'
-import { discardAll, gathered, NOTHING, needsGathering } from './gathering'
+import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
 import type { Waits } from './waits'
 
 /** Files that are made ready at the same time. */
@@ -35,6 +41,7 @@ export type BulkParts = {
   identities: Identities
   numbers: NumberCheck
   desk: MediaDesk
+  files: MediaStore
   log: Log
   admission: Admission
   acceptance: Acceptance
@@ -47,6 +54,12 @@ export type BulkParts = {
 }
 
 type Options = { queue: boolean; waitMs: number }
+
+type Source = Pick<MediaDesk, 'discard' | 'preview'> & {
+  stage: (ask: FileAsk) => Promise<StagedFile>
+  /** Everything that was made ready. */
+  all: Set<StagedFile>
+}
 
 /** An entry on its way. */
 type Entry = { at: number; request: SendRequest; addressed: Addressed }
@@ -83,24 +96,34 @@ export function createBulk(parts: BulkParts): Bulk {
   }
 
   /** Files and link previews of this bulk, each fetched once however many entries want it. */
-  const sharing = (owner: { tenantId: Session['tenantId']; sessionId: Session['id'] }) => {
+  const sharing = (): Source => {
+    const owner = { tenantId: session().tenantId, sessionId: session().id }
     const few = createTurnstile(STAGINGS)
-    const files = new Map<string, Promise<StagedFile>>()
+    const known = new Map<string, Promise<StagedFile>>()
     const previews = new Map<string, Promise<FetchedPreview | null>>()
-    const stage = (ask: FileAsk): Promise<StagedFile> => {
-      const key = keyOf(ask)
-      const known = key === null ? undefined : files.get(key)
-      if (known) return known
-      const staged = few(() => desk.stage(owner, ask))
-      if (key !== null) files.set(key, staged)
-      return staged
+    const all = new Set<StagedFile>()
+    return {
+      all,
+      stage(ask) {
+        const key = keyOf(ask)
+        const before = key === null ? undefined : known.get(key)
+        if (before) return before
+        const staged = few(async () => {
+          const file = await stagedOwn(parts, owner, ask)
+          all.add(file)
+          return file
+        })
+        if (key !== null) known.set(key, staged)
+        return staged
+      },
+      preview(url) {
+        const preview = previews.get(url) ?? few(() => desk.preview(url))
+        previews.set(url, preview)
+        return preview
+      },
+      // Others may still need it; whatever nobody has taken goes at the end.
+      discard: async () => undefined,
     }
-    const preview = (url: string) => {
-      const known = previews.get(url) ?? few(() => desk.preview(url))
-      previews.set(url, known)
-      return known
-    }
-    return { ...desk, stage: (_: typeof owner, ask: FileAsk) => stage(ask), preview }
   }
 
   const addressedAll = async (
@@ -126,16 +149,17 @@ export function createBulk(parts: BulkParts): Bulk {
   /** Gathers, composes and commits these entries; resolves with those that are taken. */
   const takeAll = async (
     entries: readonly Entry[],
-    source: MediaDesk,
+    source: Source,
     outcomes: BulkOutcome[],
     atOnce: boolean,
   ): Promise<Made[]> => {
-    const owner = { tenantId: session().tenantId, sessionId: session().id }
     const made = await Promise.all(
       entries.map((entry) =>
         judged(entry.at, outcomes, async (): Promise<Made> => {
           const { request } = entry
-          const got = needsGathering(request.ask) ? await gathered(source, owner, request.ask) : NOTHING
+          const got = needsGathering(request.ask)
+            ? await gathered(source, request.ask, source.stage)
+            : NOTHING
           const draft = { session: session(), request, addressed: entry.addressed, gathered: got }
           return { ...entry, composed: composed(parts.composing, draft), staged: got.staged }
         }),
@@ -166,24 +190,13 @@ export function createBulk(parts: BulkParts): Bulk {
       const count = [...fresh.values()].reduce((sum, request) => sum + parts.countOf(request), 0)
       admission.enter(count, queue)
       const kept = new Set<StagedFile>()
-      const staged = new Set<StagedFile>()
+      const source = sharing()
       try {
         const entries = await addressedAll(fresh, outcomes)
-        const source = sharing({ tenantId: session().tenantId, sessionId: session().id })
-        const watched: MediaDesk = {
-          ...source,
-          stage: async (owner, ask) => {
-            const file = await source.stage(owner, ask)
-            staged.add(file)
-            return file
-          },
-          // Others may still need it; whatever nobody has taken goes at the end.
-          discard: async () => undefined,
-        }
         const hasFiles = entries.some(({ request }) => needsGathering(request.ask))
         const size = hasFiles ? PER_COMMIT : Math.max(1, entries.length)
         for (let from = 0; from < entries.length; from += size) {
-          const good = await takeAll(entries.slice(from, from + size), watched, outcomes, false)
+          const good = await takeAll(entries.slice(from, from + size), source, outcomes, false)
           for (const one of good) {
             for (const file of one.staged) kept.add(file)
             const [own] = one.composed
@@ -196,7 +209,7 @@ export function createBulk(parts: BulkParts): Bulk {
         admission.leave(count)
         await discardAll(
           desk,
-          [...staged].filter((file) => !kept.has(file)),
+          [...source.all].filter((file) => !kept.has(file)),
         )
       }
       if (!queue) await Promise.all(waiting.map(({ at, message }) => settled(outcomes, at, message, waitMs)))

@@ -5,6 +5,7 @@ import type { SessionId, TenantId } from '../../domain/ids'
 import {
   type FetchedPreview,
   type MediaDesk,
+  type MediaStore,
   originFields,
   originOf,
   type StagedFile,
@@ -49,7 +50,7 @@ export const needsGathering = (ask: Ask): boolean =>
 
 /** Runs all, and when one fails, waits for the others and lets go of what they have brought. */
 async function stagedAll(
-  desk: MediaDesk,
+  desk: Pick<MediaDesk, 'discard'>,
   asks: readonly FileAsk[],
   stage: (ask: FileAsk) => Promise<StagedFile>,
 ): Promise<StagedFile[]> {
@@ -65,16 +66,42 @@ async function stagedAll(
 }
 
 /** Lets go of files that are not going to be sent. */
-export async function discardAll(desk: MediaDesk, staged: readonly StagedFile[]): Promise<void> {
+export async function discardAll(
+  desk: Pick<MediaDesk, 'discard'>,
+  staged: readonly StagedFile[],
+): Promise<void> {
   await Promise.allSettled(staged.map((one) => desk.discard(one)))
+}
+
+/**
+ * Makes a file ready that belongs to nobody but this session: an upload may be used again, and goes when its own time is
+ * over, so a message gets a copy of it.
+ */
+export async function stagedOwn(
+  { desk, files }: { desk: MediaDesk; files: MediaStore },
+  owner: Owner,
+  ask: FileAsk,
+): Promise<StagedFile> {
+  const staged = await desk.stage(owner, ask)
+  const file = files.get(staged.fileId)
+  if (!file || file.sessionId !== null) return staged
+  const { mimetype, filename, size, expiresAt } = file
+  const copy = await files.keep(files.read(file.id), {
+    ...owner,
+    messageId: null,
+    mimetype,
+    filename,
+    maxBytes: size,
+    expiresAt,
+  })
+  return { ...staged, fileId: copy.id }
 }
 
 /** Fetches and keeps what the ask names; when it rejects nothing remains. */
 export async function gathered(
-  desk: MediaDesk,
-  owner: Owner,
+  desk: Pick<MediaDesk, 'discard' | 'preview'>,
   ask: Ask,
-  stage: (ask: FileAsk) => Promise<StagedFile> = (one) => desk.stage(owner, one),
+  stage: (ask: FileAsk) => Promise<StagedFile>,
 ): Promise<Gathered> {
   const asks = filesOf(ask)
   const staged = asks.length === 0 ? [] : await stagedAll(desk, asks, stage)

@@ -21,7 +21,7 @@ import { createBulk } from './bulk'
 import { composed, itemId, TIME_TO_LIVE } from './compose'
 import { createEndings, failureOf } from './endings'
 import { createExaminer } from './examine'
-import { discardAll, gathered, NOTHING, needsGathering } from './gathering'
+import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
 import { createPacer } from './pacing'
 import type { SendingParts } from './parts'
 import { createQueue, type SendQueue } from './queue'
@@ -157,7 +157,9 @@ export function createSending(parts: SendingParts): Sending {
       const address = await addressed(parts, now, connection(), request)
       admission.refuseNewChat(address.chat, request)
       const got = needsGathering(request.ask)
-        ? await gathered(desk, { tenantId: now.tenantId, sessionId }, request.ask)
+        ? await gathered(desk, request.ask, (ask) =>
+            stagedOwn({ desk, files }, { tenantId: now.tenantId, sessionId }, ask),
+          )
         : NOTHING
       try {
         admission.stillThere()
