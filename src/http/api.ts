@@ -21,7 +21,7 @@ import { errorHeaders, type Translate, toAppError } from './errors'
 import { assertGuarded, type Guard, guard as makeGuard, sessionGate } from './guard'
 import { createIdempotent } from './idempotent'
 import { tooLarge } from './json'
-import { IDLE_TIMEOUT, MAX_ANY_BODY } from './limits'
+import { FORM_MARGIN, IDLE_TIMEOUT, MAX_SENT_FILE, MAX_UPLOAD } from './limits'
 import { messageRoutes } from './messages'
 import { type ListedRoute, openApiDocument } from './openapi'
 import { methodLookUp } from './paths'
@@ -47,6 +47,8 @@ export type ApiParts = {
   desk: MediaDesk
   files: MediaStore
   links: UploadLinks
+  /** Largest file that a form may bring along to be sent (bytes); 100 MB unless given. */
+  maxFileBytes?: number
   journal: StreamRoutesParts['journal']
   streams: StreamRoutesParts['streams']
   clock: Clock
@@ -81,7 +83,9 @@ export function createApi(parts: ApiParts) {
   })
   const gate = sessionGate(supervisor.find)
   const idempotent = createIdempotent(parts.idempotency)
-  const shared = { ...parts, guard, gate, idempotent, tickets }
+  const maxFileBytes = parts.maxFileBytes ?? MAX_SENT_FILE
+  const maxBody = Math.max(maxFileBytes, MAX_UPLOAD) + FORM_MARGIN
+  const shared = { ...parts, guard, gate, idempotent, tickets, maxFileBytes }
   // Both look at the routes, which exist only once everything below is put together.
   let methodsOf: (path: string) => string[] = () => []
   let document: () => object = () => ({})
@@ -89,7 +93,7 @@ export function createApi(parts: ApiParts) {
   const app = new Elysia({
     name: 'api',
     normalize: false,
-    serve: { reusePort: false, idleTimeout: IDLE_TIMEOUT, maxRequestBodySize: 2 * MAX_ANY_BODY },
+    serve: { reusePort: false, idleTimeout: IDLE_TIMEOUT, maxRequestBodySize: 2 * maxBody },
     websocket: { idleTimeout: 120, maxPayloadLength: 64 * 1024, backpressureLimit: 1024 * 1024 },
   })
     .onRequest(({ request, set }) => {
@@ -100,7 +104,7 @@ export function createApi(parts: ApiParts) {
       Object.assign(set.headers, crossing.headers(request))
       if (crossing.isPreflight(request))
         return new Response(null, { status: 204, headers: set.headers as Record<string, string> })
-      if (Number(request.headers.get('content-length') ?? 0) > MAX_ANY_BODY) throw tooLarge(MAX_ANY_BODY)
+      if (Number(request.headers.get('content-length') ?? 0) > maxBody) throw tooLarge(maxBody)
       return undefined
     })
     .onTransform({ as: 'global' }, strictQuery)

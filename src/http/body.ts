@@ -10,7 +10,7 @@ import type { Session } from '../domain/session'
 import { formBody } from './form-fields'
 import type { Caller } from './guard'
 import { checkText, readJson, readLargeJson } from './json'
-import { FORM_MARGIN, MAX_SENT_FILE } from './limits'
+import { FORM_MARGIN } from './limits'
 import { isForm, readForm } from './multipart'
 import { invalid } from './query'
 
@@ -18,6 +18,8 @@ export type BodyParts = {
   desk: Pick<MediaDesk, 'upload'>
   files: Pick<MediaStore, 'get' | 'ofMessage' | 'assign' | 'remove'>
   messages: Pick<Messages, 'get'>
+  /** Largest file of a form. */
+  maxFileBytes: number
 }
 
 /** How a route's body may look. */
@@ -60,13 +62,13 @@ export async function takeBody<Body>(
   try {
     const fields = await readForm(
       request,
-      { files: 1, maxBytes: MAX_SENT_FILE + FORM_MARGIN },
+      { files: 1, maxBytes: parts.maxFileBytes + FORM_MARGIN },
       async ({ name, filename, bytes }) => {
         if (!shape.fileParts.includes(name)) {
           throw invalid('body', [{ path: `/${name}`, message: `The file is called ${shape.fileParts[0]}` }])
         }
         const { tenantId } = caller.principal
-        uploads.push(await parts.desk.upload(tenantId, bytes, filename, { maxBytes: MAX_SENT_FILE }))
+        uploads.push(await parts.desk.upload(tenantId, bytes, filename, { maxBytes: parts.maxFileBytes }))
       },
     )
     const told = formBody(fields, shape.schema)

@@ -27,6 +27,7 @@ export type BulkRoutesParts = SendRequestParts & {
   supervisor: Pick<Supervisor, 'sendMany'>
   desk: BodyParts['desk']
   files: BodyParts['files']
+  maxFileBytes: number
   idempotent: Idempotent
 }
 

@@ -4,13 +4,11 @@
 export const MAX_BODY = 1024 * 1024
 /** Largest JSON body where a file may stand in it as base64. */
 export const MAX_FILE_BODY = 24 * MAX_BODY
-/** Largest file of a form: on the routes that send, and on `/upload`, whose file waits for later sends. */
-export const MAX_SENT_FILE = 100 * MAX_BODY
+/** Largest file of a form: on the routes that send, unless the operator says otherwise, and on `/upload`. */
+export const MAX_SENT_FILE = 100_000_000
 export const MAX_UPLOAD = 50 * MAX_BODY
 /** What a form may have beside its file: its fields, their names and boundaries. */
 export const FORM_MARGIN = MAX_BODY
-/** The most that any route takes; the server itself cuts off above it. */
-export const MAX_ANY_BODY = MAX_SENT_FILE + FORM_MARGIN
 /** Most fields of a form, most bytes of one, and most lines and bytes of a part's head. */
 export const FORM_FIELDS = 64
 export const FORM_FIELD_SIZE = 256 * 1024

@@ -48,6 +48,7 @@ export type SendRoutesParts = {
   messages: Pick<Messages, 'get'>
   desk: BodyParts['desk']
   files: BodyParts['files']
+  maxFileBytes: number
   clock: Clock
   idempotent: Idempotent
 }
