@@ -3,15 +3,18 @@ import { join } from 'node:path'
 import { version } from '../package.json'
 import { createAccess } from './access/access'
 import { createListener } from './app/listener'
-import { derivedJwtSecret, masterKey } from './app/master-key'
+import { derivedJwtSecret, derivedLinkKey, masterKey } from './app/master-key'
+import { createMediaDesk } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
 import type { Config } from './config'
 import { type ApiParts, createApi } from './http/api'
 import { qrDrawing } from './http/qr-format'
+import { createUploadLinks } from './http/upload-links'
 import { type Clock, systemClock } from './lib/clock'
 import { type Part, startAll, stopAll } from './lib/lifecycle'
 import { type Log, silentLog } from './lib/log'
+import { createIncoming } from './media/incoming'
 import { qrDataUrl, qrPng, qrSvg, qrTerminal } from './sessions/qr-image'
 import { createSupervisor, type Supervisor } from './sessions/supervisor'
 import { openStorage, type Storage } from './storage/open'
@@ -40,6 +43,8 @@ export interface App {
   readonly url: string
   readonly supervisor: Supervisor
   readonly storage: Storage
+  /** The WhatsApp that its sockets connect to. */
+  readonly endpoint: Endpoint
   /** The OpenAPI document of this server. */
   openApi(): object
   /** Resolves once requests are answered; sessions come back behind. */
@@ -50,11 +55,12 @@ export interface App {
 
 /** Sessions that log in at the same time after a start. */
 const RESUME_CONCURRENCY = 16
-const MAX_QUEUE = 1_000
+const MAX_QUEUE = 10_000
 const ACK_TIMEOUT = 30_000
 
 /** Milliseconds of a day. */
 const DAY = 86_400_000
+const MB = 1_000_000
 
 /** Puts the whole product together; nothing listens before `start`. Throws `ConfigError` or `StorageRefused`. */
 export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
@@ -88,8 +94,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
             ...(parts.sandboxOptions ? { options: parts.sandboxOptions } : {}),
           })
         : null
+    const endpoint = sandbox?.endpoint ?? endpointOf(config)
     const network = createNetwork({
-      endpoint: sandbox?.endpoint ?? endpointOf(config),
+      endpoint,
       clock,
       log,
       version: config.waVersion === null ? null : parseVersion(config.waVersion),
@@ -102,9 +109,20 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     })
     const policy = { allowInsecure: config.webhookAllowInsecure, allowNetworks: config.webhookAllowNetworks }
     const checkUrl = (url: string) => checkWebhookUrl(url, policy)
+    const links = createUploadLinks(derivedLinkKey(key))
+    const files = storage.media
+    const desk = createMediaDesk({ config, store: files, links, clock, log })
     const supervisor = createSupervisor({
       whatsapp: network,
       ...storage,
+      desk,
+      files,
+      received: createIncoming({
+        store: files,
+        clock,
+        maxBytes: config.maxFileMb * MB,
+        keptMs: config.retentionMedia * DAY,
+      }),
       clock,
       random,
       log,
@@ -113,6 +131,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
         resumeConcurrency: RESUME_CONCURRENCY,
         maxQueue: MAX_QUEUE,
         ackTimeoutMs: ACK_TIMEOUT,
+        mediaKeptMs: config.retentionMedia * DAY,
+        publicUrl: config.publicUrl,
         checkWebhookUrl: checkUrl,
       },
     })
@@ -136,6 +156,9 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     const apiParts: ApiParts = {
       ...storage,
       supervisor,
+      desk,
+      files,
+      links,
       access,
       streams,
       clock,
@@ -170,6 +193,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     return {
       supervisor,
       storage,
+      endpoint,
       openApi: api.document,
       get url() {
         return listener.url

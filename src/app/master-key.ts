@@ -59,3 +59,7 @@ function decode(text: string, name: string): Uint8Array {
 /** The secret that signs tokens when none is configured: it follows from the master key (RFC 5869). */
 export const derivedJwtSecret = (key: Uint8Array): string =>
   Buffer.from(hkdfSync('sha256', key, '', 'wabun jwt v1', BYTES)).toString('base64url')
+
+/** The key that seals the links of uploads. */
+export const derivedLinkKey = (key: Uint8Array): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', key, '', 'wabun upload links v1', BYTES))

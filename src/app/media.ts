@@ -1,0 +1,59 @@
+/** Everything about files that is chosen here: caps, ffmpeg, the client that fetches them, how long they stay. */
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../config'
+import type { MediaDesk, MediaStore } from '../domain/media'
+import type { UploadLinks } from '../http/upload-links'
+import type { Clock } from '../lib/clock'
+import type { Log } from '../lib/log'
+import { createOutbound } from '../lib/outbound'
+import { MEDIA_CAPS } from '../media/caps'
+import { createDesk } from '../media/desk'
+import { createFfmpeg, findFfmpeg } from '../media/ffmpeg'
+
+const MB = 1_000_000
+const HOUR = 3_600_000
+/** A staged file belongs to its message within seconds; an upload is for the sends of a day. */
+const KEPT = { staged: HOUR, uploads: 24 * HOUR }
+const FFMPEG_TIMEOUT = 120_000
+
+export type MediaParts = { config: Config; store: MediaStore; links: UploadLinks; clock: Clock; log: Log }
+
+/** The media desk over the guarded client; ffmpeg is used when it is on the path. */
+export function createMediaDesk({ config, store, links, clock, log }: MediaParts): MediaDesk {
+  const maxFile = config.maxFileMb * MB
+  const caps = { ...MEDIA_CAPS, video: maxFile, document: maxFile, voiceSource: maxFile }
+  const program = findFfmpeg(process.env.PATH)
+  log.debug(program === null ? 'ffmpeg is not installed' : 'ffmpeg is installed')
+  return createDesk({
+    store,
+    outbound: createOutbound({
+      policy: { allowInsecure: false, allowPlain: true, allowNetworks: config.mediaAllowNetworks },
+      fetch: (url, init) => fetch(url, init),
+      clock,
+    }),
+    clock,
+    log: log.with({ part: 'media' }),
+    caps,
+    ffmpeg:
+      program === null
+        ? null
+        : createFfmpeg({
+            program,
+            temporary: temporaryFolder(config.dataDir),
+            clock,
+            timeoutMs: FFMPEG_TIMEOUT,
+            maxInputBytes: maxFile,
+          }),
+    keptMs: KEPT,
+    uploadBehind: links.fileOfUrl,
+  })
+}
+
+/** What a kill has left in it goes. */
+function temporaryFolder(dataDir: string): string {
+  const folder = join(dataDir, 'tmp')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return folder
+}
