@@ -69,7 +69,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<TestWorld
         state,
         clock: systemClock,
         attach: (registration, receive) => server.attachPhone(registration, receive),
-        media: { fetch: (input, init) => fetch(input, init), renew: () => null },
+        media: { fetch: storedFiles(), renew: () => null },
         onTrouble: (error, stanza) => {
           throw new Error(`A phone failed at <${stanza.tag}>: ${error}`)
         },
@@ -163,6 +163,17 @@ export const context = (given: Partial<EncodeContext> = {}): EncodeContext => ({
   now: 1_700_000_000_000,
   ...given,
 })
+
+/** A media host that takes everything and gives it back; what travels there is tested with the real one. */
+function storedFiles(): (url: string, init?: RequestInit) => Promise<Response> {
+  const files = new Map<string, Uint8Array>()
+  return async (url, init) => {
+    const { pathname } = new URL(url)
+    if (init?.method !== 'POST') return new Response(Buffer.from(files.get(pathname) ?? []))
+    files.set(pathname, await new Response(init.body).bytes())
+    return Response.json({ url: `https://mmg.whatsapp.net${pathname}`, direct_path: pathname })
+  }
+}
 
 async function record(vault: MemoryVault, report: Report): Promise<void> {
   if (report.kind === 'handled') await vault.discard(report.inboxIds)
