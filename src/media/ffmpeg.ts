@@ -3,7 +3,7 @@
  * GIFs to films. It works on files in a private directory that is always removed; it is given arguments, never a shell,
  * and may read and write nothing but these files.
  */
-import { chmod, mkdtemp, open, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Bytes } from '../domain/media'
 import type { Clock } from '../lib/clock'
@@ -45,6 +45,15 @@ export type FfmpegParts = {
 /** The program on PATH, or null. */
 export const findFfmpeg = (path: string | undefined): string | null =>
   Bun.which('ffmpeg', path === undefined ? {} : { PATH: path })
+
+/** How private directories are called. */
+const PREFIX = 'convert-'
+
+/** Removes what a crash has left of conversions; call it before the first one. */
+export async function clearConversions(temporary: string): Promise<void> {
+  const names = (await readdir(temporary)).filter((name) => name.startsWith(PREFIX))
+  await Promise.all(names.map((name) => rm(join(temporary, name), { recursive: true, force: true })))
+}
 
 /** Longest poster: far above a frame of 4K as JPEG. */
 const MAX_POSTER = 8 * 2 ** 20
@@ -102,7 +111,7 @@ export function createFfmpeg(parts: FfmpegParts): Ffmpeg {
   }
 
   async function prepared(source: Bytes): Promise<string> {
-    const folder = await mkdtemp(join(parts.temporary, 'convert-'))
+    const folder = await mkdtemp(join(parts.temporary, PREFIX))
     try {
       await chmod(folder, 0o700)
       await keep(source, join(folder, 'input'), parts.maxInputBytes)
