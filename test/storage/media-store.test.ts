@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { createHash, randomBytes } from 'node:crypto'
 import {
@@ -154,6 +155,18 @@ describe('a kept file', () => {
     await refused()
     writeFileSync(pathOf(first.id), readFileSync(pathOf(second.id)))
     await refused()
+  })
+
+  test('whose row was exchanged with another does not open', async () => {
+    const [first, second] = [await keep(randomBytes(10)), await keep(randomBytes(20))]
+    const database = new Database(rig.file)
+    const secret = database
+      .query<{ secret: Uint8Array }, [string]>('SELECT secret FROM files WHERE id = ?')
+      .get(second.id)?.secret
+    database.run('UPDATE files SET secret = ? WHERE id = ?', [secret ?? '', first.id])
+    database.close()
+    expect(() => storage.media.get(first.id)).toThrow('cannot be opened')
+    expect(storage.media.get(second.id)).toEqual(second)
   })
 
   test('can be removed while it is being read, and is gone for the next reader', async () => {
