@@ -4,15 +4,15 @@ import type { proto } from '@whiskeysockets/baileys'
 /** A message as a phone shows it: `type`, and whatever that type has. */
 export type ReadContent = { type: string } & Record<string, unknown>
 
-/** Where an uploaded, encrypted file lies and how to open it: the fields every media message shares. */
+/** Where an uploaded file lies and how to open it: the fields every media message shares. In channels there is no key. */
 export type UploadedFile = {
   url: string
   directPath: string
-  mediaKey: Buffer
   fileSha256: Buffer
-  fileEncSha256: Buffer
   fileLength: number
-  mediaKeyTimestamp: number
+  mediaKey?: Buffer
+  fileEncSha256?: Buffer
+  mediaKeyTimestamp?: number
 }
 
 /** An earlier message as the phone names it on the wire. */

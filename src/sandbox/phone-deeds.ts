@@ -5,7 +5,7 @@
 import { normalizeMessageContent, type proto } from '@whiskeysockets/baileys'
 import { type DeedType, secretOf, withWords } from './content-deeds'
 import { openVote, optionHash } from './content-votes'
-import { isGroup } from './jid'
+import { isChannel, isGroup } from './jid'
 import type { PhoneBook } from './phone-book'
 import { type Afterlife, type Entry, freshAfterlife, type PhoneJournal } from './phone-journal'
 
@@ -23,6 +23,9 @@ export interface PhoneDeeds {
   perform(entry: Entry): Promise<void>
   /** Does what was asked of this message before it came. */
   catchUp(entry: Entry): Promise<void>
+  /** Puts other words into a message, or takes it away; for those whose right somebody else has judged. */
+  reword(entry: Entry, words: string): void
+  erase(entry: Entry): void
   /** Changes what is kept of a message, and tells. */
   change(entry: Entry, change: Partial<Afterlife>): void
 }
@@ -55,6 +58,26 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
     parts.onChange(entry)
   }
 
+  function reword(target: Entry, words: string): void {
+    const edited = withWords(target.message, words)
+    const { messageContextInfo } = target.message
+    target.message = { ...edited, ...(messageContextInfo ? { messageContextInfo } : {}) }
+    const { linkPreview: _, ...rest } = target.shown.content
+    const field = target.shown.content.type === 'text' ? 'text' : 'caption'
+    target.shown.content = { ...rest, type: target.shown.content.type, [field]: words }
+    change(target, { edited: true })
+  }
+
+  function erase(target: Entry): void {
+    target.message = {}
+    target.shown.content = { type: target.shown.content.type }
+    change(target, { deleted: true, pinned: false, reactions: [], votes: [] })
+  }
+
+  /** In a channel the server has judged: posts have no authors there. */
+  const mayChange = async ({ shown }: Entry, by: string) =>
+    isChannel(shown.chat) || (await same(by, shown.from))
+
   async function isAdmin(group: string, person: string): Promise<boolean> {
     if (!isGroup(group)) return false
     const names = await namesOf(person)
@@ -79,25 +102,16 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
     },
 
     async edit(target, { by, content }) {
-      if (!(await same(by, target.shown.from))) return 'only its author may edit a message'
+      if (!(await mayChange(target, by))) return 'only its author may edit a message'
       if (!WORDED.includes(target.shown.content.type)) return 'there are no words to edit'
-      const words = String(content.text)
-      const edited = withWords(target.message, words)
-      const { messageContextInfo } = target.message
-      target.message = { ...edited, ...(messageContextInfo ? { messageContextInfo } : {}) }
-      const { linkPreview: _, ...rest } = target.shown.content
-      const field = target.shown.content.type === 'text' ? 'text' : 'caption'
-      target.shown.content = { ...rest, type: target.shown.content.type, [field]: words }
-      change(target, { edited: true })
+      reword(target, String(content.text))
       return null
     },
 
     async delete(target, { by }) {
-      const may = (await same(by, target.shown.from)) || (await isAdmin(target.shown.chat, by))
+      const may = (await mayChange(target, by)) || (await isAdmin(target.shown.chat, by))
       if (!may) return 'only its author or an admin may delete a message'
-      target.message = {}
-      target.shown.content = { type: target.shown.content.type }
-      change(target, { deleted: true, pinned: false, reactions: [], votes: [] })
+      erase(target)
       return null
     },
 
@@ -165,7 +179,7 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
     for (const deed of waiting ?? []) await perform(deed)
   }
 
-  return { perform, catchUp, change }
+  return { perform, catchUp, reword, erase, change }
 }
 
 /** When its sender says that it was done. */

@@ -7,6 +7,7 @@ import { readMessage } from './content'
 import { isChannel, isShared, parseJid } from './jid'
 import { KEY_TYPE } from './keys'
 import { bytesOf, child, children, node, writeNumber } from './node'
+import { CHANGED, REVOKED } from './phone-channels'
 import type { PhoneDeeds } from './phone-deeds'
 import type { PhoneJournal, PhoneMessage, WireAddress } from './phone-journal'
 import { keyNode, type PhoneSignal } from './phone-signal'
@@ -95,7 +96,8 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
   function confirm(stanza: BinaryNode): void {
     const { id, from = '', participant, recipient, category } = stanza.attrs
     const author = participant ?? from
-    if (category === 'peer') uplink().send(node('receipt', { id, to: from, type: 'peer_msg' }))
+    if (isChannel(from)) uplink().send(node('ack', { class: 'message', id, to: from }))
+    else if (category === 'peer') uplink().send(node('receipt', { id, to: from, type: 'peer_msg' }))
     else if (isOwn(author)) {
       const where = participant ? { to: from, participant } : { to: from, recipient }
       uplink().send(node('receipt', { id, ...where, type: 'sender' }))
@@ -127,19 +129,30 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
     ])
   }
 
+  /** A post once more, changed or taken back; whether that was allowed is the channel's server to say. */
+  function recordChange({ attrs }: BinaryNode, message: proto.IMessage): void {
+    const target = journal.find(attrs.id ?? '', attrs.from)
+    if (!target) return
+    if (attrs.edit === REVOKED) deeds.erase(target)
+    const { content } = readMessage(message)
+    if (attrs.edit === CHANGED) deeds.reword(target, String(content.text ?? content.caption ?? ''))
+  }
+
   async function record(stanza: BinaryNode, { message, destination }: Opened): Promise<void> {
     const { id = '', from = '', participant, recipient, t, notify } = stanza.attrs
     const author = participant ?? from
+    if (isChannel(from) && stanza.attrs.edit !== undefined) return recordChange(stanza, message)
     const chat = isShared(from) || isChannel(from) ? from : await named(recipient ?? destination ?? from)
     const shown: PhoneMessage = {
       id,
       chat,
       from: await named(author),
-      fromMe: isOwn(author),
+      fromMe: isOwn(author) || (isChannel(from) && stanza.attrs.is_sender === 'true'),
       device: parseJid(author)?.device ?? 0,
       timestamp: Number(t ?? 0),
       ...readMessage(message),
       ...(notify ? { pushName: notify } : {}),
+      ...(isChannel(from) && stanza.attrs.server_id ? { serverId: stanza.attrs.server_id } : {}),
     }
     if (journal.has(id, shown.from)) return
     const address: WireAddress = {
@@ -182,11 +195,14 @@ export function createPhoneInbox(parts: InboxParts): PhoneInbox {
         await parts.onPeer(from, id, opened.message)
         return
       }
-      if (hasContent(opened.message)) await record(stanza, opened)
+      if (hasContent(opened.message) || isRevocation(stanza)) await record(stanza, opened)
       confirm(stanza)
     },
   }
 }
+
+/** A post that was taken back comes without content. */
+const isRevocation = ({ attrs }: BinaryNode) => isChannel(attrs.from ?? '') && attrs.edit === REVOKED
 
 const present = (message: proto.IMessage): proto.IMessage =>
   Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined))

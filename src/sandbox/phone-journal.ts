@@ -20,6 +20,8 @@ export type PhoneMessage = {
   kind: string
   content: ReadContent
   pushName?: string
+  /** Of a post in a channel: its number there. */
+  serverId?: string
   /** Why the phone did not do what this message asks for. */
   refused?: string
   /** Of a status post of this phone: who may see it, as bare JIDs. */

@@ -73,22 +73,39 @@ export async function uploadFile(
   const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()])
   const sealed = Buffer.concat([ciphertext, macOf(macKey, iv, ciphertext)])
   const fileEncSha256 = sha256(sealed)
-  const token = fileEncSha256.toString('base64url')
-  const response = await access.fetch(
-    `https://${access.host}/mms/${UPLOAD_FOLDER[type]}/${token}?auth=${encodeURIComponent(access.auth)}&token=${token}`,
-    { method: 'POST', body: new Uint8Array(sealed), headers: { origin: 'https://web.whatsapp.com' } },
-  )
-  if (!response.ok) throw new BrokenMedia(`the media host answered ${response.status} to an upload`)
-  const { url, direct_path } = (await response.json()) as { url: string; direct_path: string }
   return {
-    url,
-    directPath: direct_path,
+    ...(await upload(access, UPLOAD_FOLDER[type], sealed, fileEncSha256)),
     mediaKey,
     fileSha256: sha256(plain),
     fileEncSha256,
     fileLength: plain.length,
     mediaKeyTimestamp: Math.floor(access.now() / 1000),
   }
+}
+
+/** Uploads a file for a channel, where nothing is encrypted. */
+export async function uploadPlainFile(
+  access: MediaAccess,
+  type: MediaContent['type'],
+  plain: Buffer,
+): Promise<UploadedFile> {
+  const fileSha256 = sha256(plain)
+  return {
+    ...(await upload(access, UPLOAD_FOLDER[type], plain, fileSha256)),
+    fileSha256,
+    fileLength: plain.length,
+  }
+}
+
+async function upload(access: MediaAccess, folder: string, bytes: Buffer, hash: Buffer) {
+  const token = hash.toString('base64url')
+  const response = await access.fetch(
+    `https://${access.host}/mms/${folder}/${token}?auth=${encodeURIComponent(access.auth)}&token=${token}`,
+    { method: 'POST', body: new Uint8Array(bytes), headers: { origin: 'https://web.whatsapp.com' } },
+  )
+  if (!response.ok) throw new BrokenMedia(`the media host answered ${response.status} to an upload`)
+  const { url, direct_path } = (await response.json()) as { url: string; direct_path: string }
+  return { url, directPath: direct_path }
 }
 
 /** The media part of a message and what kind of file it names; null for a message without one. */
@@ -112,20 +129,32 @@ export type FileReference = {
   fileEncSha256?: Uint8Array | null
 }
 
-/** Downloads and opens a file, checking MAC and both hashes; throws `BrokenMedia`. */
+/**
+ * Downloads and opens a file, checking MAC and both hashes; throws `BrokenMedia`. Only files of channels have no key and
+ * are taken as they are (`plain`).
+ */
 export async function downloadFile(
   access: Pick<MediaAccess, 'host' | 'fetch'>,
   type: MediaContent['type'],
   file: FileReference,
+  plain = false,
 ): Promise<Buffer> {
-  if (!file.directPath || !file.mediaKey) throw new BrokenMedia('the message names no file')
+  if (!file.directPath || (!file.mediaKey && !plain)) throw new BrokenMedia('the message names no file')
   const response = await access.fetch(`https://${access.host}${file.directPath}`)
   if (!response.ok) throw new BrokenMedia(`the media host answered ${response.status} to a download`)
   const sealed = Buffer.from(await response.arrayBuffer())
   if (file.fileEncSha256 && !sha256(sealed).equals(file.fileEncSha256)) {
     throw new BrokenMedia('the encrypted file has another hash than its message says')
   }
-  const { iv, cipherKey, macKey } = keysFor(file.mediaKey, type)
+  const opened = file.mediaKey ? unseal(sealed, file.mediaKey, type) : sealed
+  if (file.fileSha256 && !sha256(opened).equals(file.fileSha256)) {
+    throw new BrokenMedia('the file has another hash than its message says')
+  }
+  return opened
+}
+
+function unseal(sealed: Buffer, mediaKey: Uint8Array, type: MediaContent['type']): Buffer {
+  const { iv, cipherKey, macKey } = keysFor(mediaKey, type)
   const ciphertext = sealed.subarray(0, -MAC_BYTES)
   if (
     sealed.length <= MAC_BYTES ||
@@ -134,11 +163,7 @@ export async function downloadFile(
     throw new BrokenMedia('the file does not authenticate')
   }
   const decipher = createDecipheriv('aes-256-cbc', cipherKey, iv)
-  const plain = Buffer.concat([decipher.update(ciphertext), decipher.final()])
-  if (file.fileSha256 && !sha256(plain).equals(file.fileSha256)) {
-    throw new BrokenMedia('the file has another hash than its message says')
-  }
-  return plain
+  return Buffer.concat([decipher.update(ciphertext), decipher.final()])
 }
 
 const retryKey = (mediaKey: Uint8Array) =>

@@ -12,6 +12,7 @@ const said = {
   kind: Type.String({ description: 'WhatsApp’s own name of the content' }),
   content: Type.Object({ type: Type.String() }, { additionalProperties: true }),
   pushName: Type.Optional(Type.String()),
+  serverId: Type.Optional(Type.String({ description: 'Number of a post in its channel' })),
   refused: Type.Optional(Type.String({ description: 'Why the phone did not do what the message asks for' })),
   audience: Type.Optional(Type.Array(Type.String())),
 }

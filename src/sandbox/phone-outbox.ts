@@ -7,6 +7,7 @@ import { outerAttributes } from './content-outer'
 import { isChannel, isShared, parseJid, STATUS } from './jid'
 import { child, children, node } from './node'
 import { type PhoneBook, readBundle } from './phone-book'
+import { channelStanza } from './phone-channels'
 import type { PhoneJournal, Sent } from './phone-journal'
 import type { PhoneSignal } from './phone-signal'
 import type { PhoneUplink } from './types'
@@ -28,9 +29,12 @@ export type OutboxParts = {
   own(): { pn: string; lid: string }
 }
 
+/** Attributes of the server's acknowledgement. */
+export type Acknowledgement = Record<string, string>
+
 export interface PhoneOutbox {
-  /** Encrypts and hands over; the inner promise settles with the server's acknowledgement. */
-  send(sent: Sent): Promise<{ acknowledged: Promise<void> }>
+  /** Encrypts and hands over; the inner promise settles with what the server acknowledges. */
+  send(sent: Sent): Promise<{ acknowledged: Promise<Acknowledgement> }>
   /** Sends to one own companion, outside of any chat. */
   sendToCompanion(deviceId: number, id: string, message: proto.IMessage): Promise<void>
   /** Answers a retry receipt: the same message again, for the device that asked. */
@@ -44,7 +48,7 @@ const MOST_RETRIES = 5
 /** Makes a phone's outbox. All calls must come one after another: the ratchets turn in order. */
 export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
   const { uplink, signal, book, own } = parts
-  const waiting = new Map<string, { resolve(): void; reject(reason: Error): void }>()
+  const waiting = new Map<string, { resolve(ack: Acknowledgement): void; reject(reason: Error): void }>()
 
   const isOwn = (jid: string) => {
     const user = parseJid(jid)?.user
@@ -52,8 +56,8 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
   }
   const isSelf = (jid: string) => isOwn(jid) && !parseJid(jid)?.device
 
-  const hand = (stanza: BinaryNode): { acknowledged: Promise<void> } => {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const hand = (stanza: BinaryNode): { acknowledged: Promise<Acknowledgement> } => {
+    const { promise, resolve, reject } = Promise.withResolvers<Acknowledgement>()
     const id = stanza.attrs.id ?? ''
     waiting.set(id, { resolve, reject })
     // Keys first: a ratchet that went back would say the same thing twice under one key.
@@ -128,17 +132,6 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
     ])
   }
 
-  /** Posts in channels are not encrypted: anybody may follow. */
-  function toChannel({ shown, to, message }: Sent): BinaryNode {
-    const { stanza, enc, children: beside } = outerAttributes(message)
-    const { mediatype } = enc
-    const plain = proto.Message.encode(message).finish()
-    return node('message', { id: shown.id, to, ...stanza }, [
-      node('plaintext', { mediatype }, plain),
-      ...beside,
-    ])
-  }
-
   async function again(sent: Sent, device: string, count: string): Promise<BinaryNode> {
     const { stanza, enc, children: beside } = outerAttributes(sent.message)
     const attrs = { id: sent.shown.id, ...stanza }
@@ -164,7 +157,7 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
   }
 
   async function stanzaOf(sent: Sent): Promise<BinaryNode> {
-    if (isChannel(sent.to)) return toChannel(sent)
+    if (isChannel(sent.to)) return channelStanza(sent, parts.journal)
     return isShared(sent.to) ? toMany(sent) : direct(sent)
   }
 
@@ -201,7 +194,7 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
     acknowledge({ attrs }) {
       const waiter = waiting.get(attrs.id ?? '')
       if (attrs.error) waiter?.reject(new MessageRefused(Number(attrs.error)))
-      else waiter?.resolve()
+      else waiter?.resolve(attrs)
     },
   }
 }

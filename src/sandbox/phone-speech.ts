@@ -12,7 +12,7 @@ import { isChannel, isShared, jidOf, parseJid, STATUS } from './jid'
 import type { PhoneBook } from './phone-book'
 import type { PhoneDeeds } from './phone-deeds'
 import type { PhoneJournal, PhoneMessage, Sent } from './phone-journal'
-import { type MediaAccess, uploadFile } from './phone-media'
+import { type MediaAccess, uploadFile, uploadPlainFile } from './phone-media'
 import { messageId, type PhoneOutbox } from './phone-outbox'
 import type { PhoneSignal } from './phone-signal'
 
@@ -94,8 +94,9 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
   }
 
   async function sayOne(to: string, content: PhoneContent, options: SpeechOptions): Promise<PhoneMessage> {
+    const upload = isChannel(to) ? uploadPlainFile : uploadFile
     const uploaded = isMedia(content)
-      ? await uploadFile(await parts.mediaAccess(), content.type, Buffer.from(content.base64, 'base64'))
+      ? await upload(await parts.mediaAccess(), content.type, Buffer.from(content.base64, 'base64'))
       : undefined
     const { sent, acknowledged } = await parts.inTurn(async () => {
       const message = await write(content, to, uploaded)
@@ -114,8 +115,15 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
       const { acknowledged } = await outbox.send(sent).catch((error: unknown) => takeBack(sent, error))
       return { sent, acknowledged }
     })
-    await acknowledged.catch((error: unknown) => takeBack(sent, error))
-    await parts.inTurn(() => deeds.perform(sent))
+    const { server_id: serverId } = await acknowledged.catch((error: unknown) => takeBack(sent, error))
+    await parts.inTurn(async () => {
+      if (serverId !== undefined) {
+        sent.shown.serverId = serverId
+        journal.save(sent)
+        journal.commit()
+      }
+      await deeds.perform(sent)
+    })
     return sent.shown
   }
 

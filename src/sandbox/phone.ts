@@ -7,7 +7,7 @@ import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
 import { createMailbox } from '../lib/mailbox'
 import type { PhoneContent } from './content-schemas'
-import { jidOf, parseJid } from './jid'
+import { isChannel, jidOf, parseJid } from './jid'
 import { child, node, SERVER } from './node'
 import { createPhoneArrivals, type PhoneEvent, PRE_KEYS } from './phone-arrivals'
 import { createPhoneBook } from './phone-book'
@@ -235,6 +235,11 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     const entry = journal.findReceived(id)
     if (!entry) throw new NoSuchMessage(id)
     const { from, participant } = entry.address
+    if (isChannel(from)) {
+      const seen = node('list', {}, [node('item', { server_id: entry.shown.serverId })])
+      uplink.send(node('receipt', { id, to: from, type: 'view' }, [seen]))
+      return
+    }
     const t = String(Math.floor(clock.now() / 1000))
     const to = participant ? from : bare(from)
     uplink.send(node('receipt', { id, to, participant, type, t }))
@@ -312,7 +317,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
       const entry = journal.find(id)
       const media = entry && mediaOf(entry.message)
       if (!media) throw new NoSuchMessage(id)
-      return downloadFile(await mediaAccess(), media.type, media.file)
+      return downloadFile(await mediaAccess(), media.type, media.file, isChannel(entry.shown.chat))
     },
 
     read: (id) => receiptFor(id, 'read'),
