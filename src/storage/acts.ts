@@ -111,6 +111,11 @@ export function createActs(parts: {
   const laterEdit = database.prepare<{ one: number }, [number, Uint8Array | string, number, number]>(
     `SELECT 1 AS one FROM acts WHERE session = ? AND target = ? AND kind = ${ACT.edit} AND side = ? AND at > ? LIMIT 1`,
   )
+  // Of two acts that turn out to be one person's, the newer stays.
+  const dropOlder = database.prepare<unknown, [number, number]>(
+    `DELETE FROM acts WHERE slot = ? AND slot > 0 AND EXISTS (SELECT 1 FROM acts o WHERE o.session = acts.session
+     AND o.target = acts.target AND o.kind = acts.kind AND o.slot = ? AND o.at > acts.at)`,
+  )
   const moveSlot = database.prepare<unknown, [number, number]>(
     'UPDATE OR REPLACE acts SET slot = ? WHERE slot = ? AND slot > 0',
   )
@@ -207,6 +212,7 @@ export function createActs(parts: {
       for (const action of openOf.all(session.number, target.id)) judgeStored(tx, session, action)
     },
     joined(tx, session, from, to) {
+      dropOlder.run(from, to)
       moveSlot.run(to, from)
       for (const action of openBy.all(session.number, to, to)) judgeStored(tx, session, action)
     },

@@ -7,7 +7,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 
 /** Plain bytes of a whole piece. */
-export const PIECE = 256 * 1024
+export const PIECE = 64 * 1024
 const TAG = 16
 const NONCE = 12
 const PLACE = Buffer.from('wabun media piece')
@@ -26,11 +26,12 @@ const nonceOf = (index: number): Buffer => {
   return nonce
 }
 
-export function sealPiece(key: Uint8Array, index: number, plain: Uint8Array): Uint8Array {
+/** The parts to be written one after another; large ones are not copied together. */
+export function sealPiece(key: Uint8Array, index: number, plain: Uint8Array): Uint8Array[] {
   const cipher = createCipheriv('aes-256-gcm', key, nonceOf(index)).setAAD(PLACE)
   const body = cipher.update(plain)
   cipher.final()
-  return Buffer.concat([body, cipher.getAuthTag()])
+  return [body, cipher.getAuthTag()]
 }
 
 /** Null when the bytes are not this piece. */

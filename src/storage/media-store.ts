@@ -98,11 +98,11 @@ export function createMediaStore(parts: {
     const handle = await disk.open(file.id)
     if (!handle) throw new FileGone(file.id)
     try {
+      const sealed = Buffer.allocUnsafeSlow(placeOfPiece(0, file.size).length)
       for (let index = Math.floor(start / PIECE); index * PIECE < end; index += 1) {
         const { at, length } = placeOfPiece(index, file.size)
-        const sealed = Buffer.allocUnsafeSlow(length)
         const { bytesRead } = await handle.read(sealed, 0, length, at)
-        const plain = bytesRead === length ? openPiece(file.key, index, sealed) : null
+        const plain = bytesRead === length ? openPiece(file.key, index, sealed.subarray(0, length)) : null
         if (!plain) throw new DamagedFile(file.id)
         yield plain.subarray(Math.max(0, start - index * PIECE), Math.min(plain.length, end - index * PIECE))
       }
@@ -128,7 +128,7 @@ export function createMediaStore(parts: {
           for await (const piece of piecesOf(counted(bytes, room))) {
             hash.update(piece)
             size += piece.length
-            await arrival.append(sealPiece(key, index, piece))
+            for (const part of sealPiece(key, index, piece)) await arrival.append(part)
             index += 1
           }
           const file: StoredFile = {
