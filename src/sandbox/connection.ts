@@ -5,6 +5,7 @@
 import { type BinaryNode, proto } from '@whiskeysockets/baileys'
 import { sendBacklog } from './delivery'
 import { compareVersions, type FaultTarget, isOutdated } from './faults'
+import { groupReceipts } from './grouped-receipts'
 import { identify, REPLACED, welcome } from './login'
 import { node } from './node'
 import { type Cipher, type KeyPair, keyPairOf, Responder } from './noise'
@@ -212,6 +213,9 @@ export class Connection implements Line, DeviceLink {
       end: (last) => this.end(last),
       activate: () => {
         if (device.link === this) return
+        if (this.world.faults.hit('grouped_receipts', this.target)) {
+          device.pending = groupReceipts(device.pending)
+        }
         sendBacklog(device, (stanza) => this.send(stanza))
         device.link = this
       },

@@ -21,6 +21,7 @@ export type FaultKind =
   | 'cap'
   | 'slow_ack'
   | 'duplicate'
+  | 'grouped_receipts'
   | 'corrupt_frame'
   | 'media_gone'
   | 'media_truncated'
@@ -78,6 +79,11 @@ export const FAULT_KINDS: Record<FaultKind, { now: boolean; later: boolean; says
   },
   slow_ack: { now: false, later: true, says: 'acknowledges messages after `ms`' },
   duplicate: { now: false, later: true, says: 'delivers messages twice' },
+  grouped_receipts: {
+    now: false,
+    later: true,
+    says: 'hands out receipts of groups that gathered while a device was away in one stanza per message',
+  },
   corrupt_frame: { now: true, later: false, says: 'sends one frame that does not decrypt' },
   media_gone: { now: false, later: true, says: 'answers downloads with 410' },
   media_truncated: { now: false, later: true, says: 'sends only the first half of a download' },

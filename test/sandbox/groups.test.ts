@@ -394,3 +394,112 @@ test('a status goes to those who were given its key', async () => {
   await cleo.wire.settled()
   expect(cleo.wire.inbox.unread('message').filter(({ attrs }) => attrs.id === 'S1')).toEqual([])
 })
+
+test('a status passes by those who have blocked its author', async () => {
+  const { blocked } = lab.server.world.profiles.of(cleo.phone.account)
+  blocked.add(anna.phone.account)
+  const audience = [to(ben.companion.jid('lid')), to(cleo.companion.jid('lid'))]
+  anna.wire.send(message('S2', 'status@broadcast', audience, [enc('skmsg')]))
+  expect((await anna.wire.take('ack', { id: 'S2' })).attrs.error).toBeUndefined()
+  await ben.wire.take('message', { id: 'S2' })
+  await cleo.wire.settled()
+  expect(cleo.wire.inbox.unread('message').filter(({ attrs }) => attrs.id === 'S2')).toEqual([])
+  blocked.clear()
+  anna.wire.send(message('S3', 'status@broadcast', audience, [enc('skmsg')]))
+  await cleo.wire.take('message', { id: 'S3' })
+})
+
+describe('receipts of a group', () => {
+  const receipt = (who: Party, group: string, ids: string[], type?: string) => {
+    const [id, ...more] = ids
+    const items = more.map((each) => node('item', { id: each }))
+    const list = items.length > 0 ? [node('list', {}, items)] : undefined
+    who.wire.send(node('receipt', { id, to: group, participant: anna.companion.jid('lid'), type }, list))
+  }
+  const say = async (group: string, id: string) => {
+    anna.wire.send(message(id, group, [], [enc('skmsg')]))
+    await anna.wire.take('ack', { id })
+    for (const who of [ben, cleo]) await who.wire.take('message', { id })
+  }
+
+  test('name the reader, and may be for several messages at once', async () => {
+    const { jid } = await create(ben.phone.jid, cleo.phone.jid)
+    for (const id of ['R1', 'R2', 'R3']) await say(jid, id)
+    receipt(ben, jid, ['R1', 'R2', 'R3'], 'read')
+    const told = await anna.wire.take('receipt', { id: 'R1', type: 'read' })
+    expect(told.attrs).toMatchObject({ from: jid, participant: ben.companion.jid('lid') })
+    expect(children(child(told, 'list')).map(({ attrs }) => attrs.id)).toEqual(['R2', 'R3'])
+    await ben.wire.settled()
+    const waiting = ben.companion.device?.pending.filter(({ attrs }) => attrs.from === jid)
+    expect(waiting?.filter(({ tag }) => tag === 'message')).toEqual([])
+  })
+
+  test('gather while the author is away; a fault hands them out as one per message', async () => {
+    const { jid } = await create(ben.phone.jid, cleo.phone.jid)
+    for (const id of ['R4', 'R5']) await say(jid, id)
+    const away = async () => {
+      anna.wire.close()
+      await anna.wire.closed
+      for (const who of [ben, cleo]) {
+        receipt(who, jid, ['R4'])
+        receipt(who, jid, ['R4'], 'read')
+        receipt(who, jid, ['R5'])
+        await who.wire.settled()
+      }
+      anna.wire = await anna.companion.online()
+      await anna.wire.settled()
+      const got = anna.wire.inbox
+        .unread('receipt')
+        .filter(({ attrs }) => attrs.from === jid && ['R4', 'R5'].includes(attrs.id ?? ''))
+      for (const { attrs } of got) await anna.wire.take('receipt', { id: attrs.id ?? '' })
+      return got
+    }
+    const singly = await away()
+    expect(singly.map(({ attrs }) => [attrs.id, attrs.type, attrs.participant])).toEqual(
+      [ben, cleo].flatMap(({ companion }) => [
+        ['R4', undefined, companion.jid('lid')],
+        ['R4', 'read', companion.jid('lid')],
+        ['R5', undefined, companion.jid('lid')],
+      ]),
+    )
+    const pending = () =>
+      (anna.companion.device?.pending ?? []).filter(
+        ({ tag, attrs }) => tag === 'receipt' && attrs.from === jid,
+      )
+    for (const { attrs } of [...pending()]) {
+      const to = attrs.from
+      anna.wire.send(node('ack', { class: 'receipt', id: attrs.id, to, participant: attrs.participant }))
+    }
+    await anna.wire.settled()
+    expect(pending()).toEqual([])
+
+    const { phoneNumber } = anna.phone
+    const { id } = lab.server.faults.add({ kind: 'grouped_receipts', phoneNumber })
+    const grouped = await away()
+    lab.server.faults.clear(id)
+    expect(
+      grouped.map((stanza) => [
+        stanza.attrs.id,
+        stanza.attrs.type,
+        stanza.attrs.participant,
+        child(stanza, 'participants')?.attrs.key,
+        children(child(stanza, 'participants')).map(({ attrs }) => attrs.jid),
+      ]),
+    ).toEqual(
+      [
+        ['R4', undefined],
+        ['R4', 'read'],
+        ['R5', undefined],
+      ].map(([key, type]) => [
+        key,
+        type,
+        undefined,
+        key,
+        [ben, cleo].map(({ companion }) => companion.jid('lid')),
+      ]),
+    )
+    for (const { attrs } of grouped) anna.wire.send(node('ack', { class: 'receipt', id: attrs.id, to: jid }))
+    await anna.wire.settled()
+    expect(pending()).toEqual([])
+  })
+})

@@ -23,6 +23,7 @@ let stranger: { phone: LabPhone; companion: Companion }
 let wire: Wire
 let group: string
 let foreignGroup: string
+let ownGroup: string
 
 const participant = (jid: string) => node('participant', { jid })
 const createGroup = async (phone: LabPhone, members: LabPhone[]) => {
@@ -39,6 +40,7 @@ beforeAll(async () => {
   friend = await lab.linked('4920000000002')
   stranger = await lab.linked('4920000000003')
   group = await createGroup(friend.phone, [me.phone])
+  ownGroup = await createGroup(me.phone, [friend.phone])
   foreignGroup = await createGroup(stranger.phone, [friend.phone])
   wire = await me.companion.online()
 })
@@ -215,6 +217,62 @@ describe('messages', () => {
       'to status readers in good form',
       'taken',
       () => message(id(), 'status@broadcast', [to(friend.phone.lid)], [skmsg]),
+    ],
+    [
+      'to a status reader who is not linked',
+      '479',
+      () => message(id(), 'status@broadcast', [to('4920000000002:9@s.whatsapp.net')], [skmsg]),
+    ],
+    [
+      'to a status reader named twice',
+      '479',
+      () => message(id(), 'status@broadcast', [to(friend.phone.lid), to(friend.phone.jid)], [skmsg]),
+    ],
+    [
+      'to status readers, each by a sender key',
+      '479',
+      () => message(id(), 'status@broadcast', [to(friend.phone.lid, skmsg)], [skmsg]),
+    ],
+    ['to a status list of groups', '479', () => message(id(), 'status@broadcast', [to(group)], [skmsg])],
+    [
+      'to status readers, in two ciphertexts',
+      '479',
+      () => message(id(), 'status@broadcast', [to(friend.phone.lid)], [skmsg, skmsg]),
+    ],
+    [
+      'to status readers, taken back by an admin',
+      '479',
+      () => message(id(), 'status@broadcast', [to(friend.phone.lid)], [skmsg], { edit: '8' }),
+    ],
+    [
+      'to status readers, taken back',
+      'taken',
+      () => message(id(), 'status@broadcast', [to(friend.phone.lid)], [skmsg], { edit: '7' }),
+    ],
+    ...['1', '2', '7'].map((edit): [string, string, () => BinaryNode] => [
+      `with edit=${edit}`,
+      'taken',
+      () => message(id(), friend.phone.jid, good(), [], { edit }),
+    ]),
+    ...['3', '8', '9', ''].map((edit): [string, string, () => BinaryNode] => [
+      `with edit="${edit}", to a person`,
+      '479',
+      () => message(id(), friend.phone.jid, good(), [], { edit }),
+    ]),
+    [
+      'that edits something between own devices',
+      '479',
+      () => message(id(), me.phone.jid, [], [enc('msg')], { category: 'peer', edit: '1' }),
+    ],
+    [
+      'with which a mere member takes back what others said',
+      '403',
+      () => message(id(), group, [], [skmsg], { edit: '8' }),
+    ],
+    [
+      'with which an admin takes back what others said',
+      'taken',
+      () => message(id(), ownGroup, [], [skmsg], { edit: '8' }),
     ],
     [
       'to status readers with nothing shared',

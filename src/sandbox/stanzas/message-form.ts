@@ -25,6 +25,15 @@ export type Plan = { copies: [Device, BinaryNode][]; phash?: string | undefined;
 /** WhatsApp's code for a stanza it cannot make sense of, a stale device list among the reasons. */
 export const MALFORMED = 479
 
+/** `edit` of a message with which a group's admin takes back somebody else's. */
+export const ADMIN_REVOKE = '8'
+
+/**
+ * What a message does to an earlier one, said in the clear because the server cannot read it: an edit, a pin, a deletion
+ * by the author, a deletion by an admin. Only groups have admins.
+ */
+export const EDITS: ReadonlySet<string> = new Set(['1', '2', '7', ADMIN_REVOKE])
+
 /** The `<to>` children of `<participants>`. */
 export const addressed = (stanza: BinaryNode): BinaryNode[] => children(child(stanza, 'participants'), 'to')
 

@@ -7,7 +7,7 @@ import { parseJid } from '../jid'
 import { type Attrs, children } from '../node'
 import { demand } from '../refusal'
 import type { Device } from '../types'
-import { copyFor, MALFORMED, type Outgoing, type Plan, readParticipants } from './message-form'
+import { ADMIN_REVOKE, copyFor, MALFORMED, type Outgoing, type Plan, readParticipants } from './message-form'
 
 const KEY_ENCRYPTIONS = ['msg', 'pkmsg']
 
@@ -19,6 +19,8 @@ export function planGroup(message: Outgoing): Plan {
   demand(group !== undefined, 404, 'item-not-found')
   demand(group.members.has(sender.account), 403, 'not a member')
   demand(!group.announcement || isAdmin(group, sender.account), 403, 'only admins may send')
+  const takesBack = stanza.attrs.edit === ADMIN_REVOKE
+  demand(!takesBack || isAdmin(group, sender.account), 403, 'only admins take back what others said')
   const attrs = groupAttrs(group, sender)
   if (participant !== undefined) return planGroupResend(message, group, attrs)
 
@@ -53,7 +55,10 @@ function planGroupResend(message: Outgoing, group: Group, attrs: Attrs): Plan {
   return { copies: [[device, copyFor(message, attrs, encs)]] }
 }
 
-/** Who gets a status: the devices whose key is with it. */
+/**
+ * Who gets a status: exactly the devices that the sender encrypted its key for, since nobody else knows the audience;
+ * except for those who have blocked the sender, who never hear of him.
+ */
 export function planStatus(message: Outgoing): Plan {
   const { sender, stanza } = message
   const attrs = { from: 'status@broadcast', participant: lidOf(sender.account, sender.id) }
@@ -66,6 +71,7 @@ export function planStatus(message: Outgoing): Plan {
   }
   const copies: [Device, BinaryNode][] = []
   for (const [device, encs] of readParticipants(message, KEY_ENCRYPTIONS)) {
+    if (message.world.profiles.of(device.account).blocked.has(sender.account)) continue
     copies.push([device, copyFor(message, { ...attrs, ...other }, [...encs, ...shared])])
   }
   return { copies }

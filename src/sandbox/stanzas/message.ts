@@ -12,7 +12,7 @@ import type { Device } from '../types'
 import type { Origin, World } from '../world'
 import { planChannel } from './channel-posts'
 import { planDirect } from './message-direct'
-import { addressed, MALFORMED, type Outgoing, type Plan } from './message-form'
+import { ADMIN_REVOKE, addressed, EDITS, MALFORMED, type Outgoing, type Plan } from './message-form'
 import { planGroup, planStatus } from './message-group'
 
 const TYPES = new Set(['text', 'media', 'medianotify', 'reaction', 'poll', 'event', 'pay'])
@@ -53,6 +53,11 @@ function checked(world: World, sender: Device, stanza: BinaryNode): Outgoing {
   const { id, to, type, edit, category } = stanza.attrs
   demand(parseJid(to) !== undefined, MALFORMED, 'no recipient')
   demand(type !== undefined && TYPES.has(type), MALFORMED, 'unknown message type')
+  if (edit !== undefined && !isChannel(to ?? '')) {
+    demand(EDITS.has(edit), MALFORMED, 'unknown kind of edit')
+    demand(edit !== ADMIN_REVOKE || isGroup(to ?? ''), MALFORMED, 'only groups have admins')
+    demand(category !== 'peer', MALFORMED, 'nothing to edit between own devices')
+  }
   const encs = [...children(stanza, 'enc'), ...addressed(stanza).flatMap((item) => children(item, 'enc'))]
   for (const enc of encs) {
     demand(enc.attrs.v === '2' && enc.content instanceof Uint8Array, MALFORMED, 'not an encrypted message')
