@@ -331,9 +331,7 @@ test('an admin deletes what others said, and only an admin', async () => {
   const { id } = await eve.send(group, { type: 'text', text: 'rude' })
   await ada.waitForMessage((message) => message.id === id)
   const deletion = { type: 'delete', targetMessageId: id } as const
-  await expect(ada.send(group, deletion).then((sent) => arrived(bob, sent))).resolves.toMatchObject({
-    refused: expect.stringContaining('admin'),
-  })
+  await expect(ada.send(group, deletion)).rejects.toThrow('refused')
   expect(ada.message(id)?.deleted).toBe(false)
   const sent = await bob.send(group, deletion)
   for (const phone of [ada, eve]) await phone.waitUntilShown(id, ({ deleted }) => deleted)
