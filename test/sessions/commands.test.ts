@@ -170,7 +170,7 @@ describe('delete', () => {
   test('ends messages that waited as failed', async () => {
     rig.whatsapp.acknowledges = false
     const id = await rig.link()
-    const sending = codeOf(rig.supervisor.send(id, { to: adaPhone, content: { type: 'text', text: 'x' } }))
+    const sending = codeOf(rig.supervisor.send(id, { to: adaPhone, ask: { type: 'text', text: 'x' } }))
     await settle()
     await rig.supervisor.remove(id)
     expect(await sending).toBe('SESSION_NOT_FOUND')

@@ -1,8 +1,9 @@
 import { expect, test } from 'bun:test'
 import { asJid, asMessageId, asSessionId, asTenantId } from '../../src/domain/ids'
-import type { StoredMessage } from '../../src/domain/message'
+import { NO_AFTERLIFE, type StoredMessage } from '../../src/domain/message'
 import { DEFAULT_SETTINGS, type Session } from '../../src/domain/session'
 import type { IncomingMessage } from '../../src/domain/whatsapp'
+import { placesUnder } from '../../src/sessions/payload'
 import { type DataReport, factsOf, momentaryEvent } from '../../src/sessions/recorder'
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5)
@@ -17,6 +18,7 @@ const session: Session = {
   credentials: 'linked',
   me: { phoneNumber: '49301111111', lid: '999@lid', name: null, platform: null },
   clientVersion: null,
+  restriction: null,
   lastDisconnect: null,
   createdAt: AT,
   updatedAt: AT,
@@ -35,6 +37,7 @@ const incoming = (also: Partial<IncomingMessage> = {}): IncomingMessage => ({
   content: { type: 'text', text: 'hello' },
   mentions: [],
   quoted: null,
+  context: {},
   timestamp: AT,
   offline: false,
   raw: new Uint8Array([1]),
@@ -44,7 +47,7 @@ const incoming = (also: Partial<IncomingMessage> = {}): IncomingMessage => ({
 })
 
 const record = (report: DataReport, stored: StoredMessage | null = null, of = session) =>
-  factsOf(report, { session: of, stored: () => stored })
+  factsOf(report, { session: of, places: placesUnder('https://wa.example/'), stored: () => stored })
 const recordOne = (report: DataReport, stored: StoredMessage | null = null) => {
   const [fact, ...more] = record(report, stored)
   expect(more).toEqual([])
@@ -111,10 +114,50 @@ test('a group message names its sender by both addresses and keeps the group as 
   expect(event?.fields).toMatchObject({ from: '49302222222', chat: group, lid: LID })
 })
 
-test('media carry type and size, and say where their bytes are once they can be fetched', () => {
+test('media carry type and size, and where their bytes are fetched', () => {
   const media = { mimetype: 'image/jpeg', size: 1234 }
   const { event } = received({ content: { type: 'image', caption: 'look', media } })
-  expect(event?.fields).toMatchObject({ type: 'image', caption: 'look', media: { ...media, url: null } })
+  const url = `https://wa.example/api/messages/${session.id}/3EB0AA/media`
+  expect(event?.fields).toMatchObject({ type: 'image', caption: 'look', media: { ...media, url } })
+})
+
+test('without a public address the place is a path', () => {
+  expect(placesUnder(null).media(session.id, asMessageId('A/B'))).toBe(
+    `/api/messages/${session.id}/A%2FB/media`,
+  )
+})
+
+test('what goes along with a message is told flat; who may see a status post is not', () => {
+  const { event, change } = received({
+    context: {
+      forwardingScore: 3,
+      mentionsAll: true,
+      disappearingSeconds: 86_400,
+      albumId: 'ALBUM',
+      audience: [LID],
+    },
+  })
+  const flat = {
+    forwarded: true,
+    forwardingScore: 3,
+    mentionsAll: true,
+    disappearingSeconds: 86_400,
+    albumId: 'ALBUM',
+  }
+  expect(event?.fields).toMatchObject(flat)
+  expect(event?.fields).not.toHaveProperty('audience')
+  expect(change).toMatchObject({ message: { context: { forwardingScore: 3, audience: [LID] } } })
+})
+
+test('a status post is told as such, one of our own as sent', () => {
+  const chat = asJid('status@broadcast')
+  const post = { chat, chatParty: { lid: null, phoneNumber: null } }
+  const { event } = received(post)
+  expect(event).toMatchObject({ name: 'status.received', fields: { chat, from: '49302222222' } })
+  expect(received({ ...post, fromMe: true, sender: null, status: 'sent' }).event).toMatchObject({
+    name: 'message.sent',
+    fields: { chat, fromMe: true, viaApi: false },
+  })
 })
 
 test('an unknown type is kept and told, never lost', () => {
@@ -136,12 +179,21 @@ test('what the phone itself has sent is an own message, not a received one', () 
   })
 })
 
-test('a reaction has its own event', () => {
-  const { event } = received({
-    content: { type: 'reaction', emoji: '👍', targetMessageId: 'T1' },
-    quoted: null,
-  })
-  expect(event).toMatchObject({ name: 'message.reaction', fields: { emoji: '👍', targetMessageId: 'T1' } })
+const ACTIONS = [
+  ['message.reaction', { type: 'reaction', emoji: '👍', targetMessageId: 'T1' }],
+  ['message.edited', { type: 'edit', text: 'better', targetMessageId: 'T1' }],
+  ['message.deleted', { type: 'delete', targetMessageId: 'T1' }],
+  ['message.pinned', { type: 'pin', pinned: true, seconds: 86_400, targetMessageId: 'T1' }],
+  ['message.poll_vote', { type: 'vote', options: ['yes'], targetMessageId: 'T1' }],
+] as const
+
+test.each(ACTIONS)('%s tells of what is done to another message, by whomever', (name, content) => {
+  const of = { content: { ...content } as IncomingMessage['content'] }
+  const { event, change } = received(of)
+  expect(change).toMatchObject({ kind: 'message', message: { content } })
+  expect(event).toMatchObject({ name, fields: { messageId: '3EB0AA', from: '49302222222', ...content } })
+  const own = received({ ...of, fromMe: true, sender: null, status: 'sent' })
+  expect(own.event).toMatchObject({ name, fields: { from: 'me', fromMe: true, viaApi: false, ...content } })
 })
 
 test('messageHistory off: content is not kept, the event still tells it', () => {
@@ -161,13 +213,18 @@ const stored: StoredMessage = {
   content: { type: 'text', text: 'hi' },
   mentions: [],
   quoted: null,
+  context: {},
   status: 'sent',
   timestamp: AT,
   viaApi: true,
   offline: false,
+  history: false,
   error: null,
   raw: null,
   ackedAt: AT,
+  attachment: null,
+  schedule: null,
+  afterlife: NO_AFTERLIFE,
   chatParty: { lid: LID, phoneNumber: '49302222222' },
 }
 
@@ -217,18 +274,41 @@ test('a status of a message that is not ours to know is written but not told', (
   expect(event).toBeUndefined()
 })
 
-test('history is one event, whatever it holds', () => {
-  const { change, event } = recordOne({
-    kind: 'history',
-    chats: 3,
-    contacts: 5,
-    messages: 50_000,
-    progress: 40,
+const HISTORY = (count: number): DataReport => ({
+  kind: 'history',
+  chats: 3,
+  contacts: 5,
+  messages: Array.from({ length: count }, (_, index) =>
+    incoming({ id: asMessageId(`H${index}`), inboxId: null }),
+  ),
+  progress: 40,
+})
+
+test('history is kept silently and told as one event, which comes last', () => {
+  const facts = record(HISTORY(700))
+  expect(facts).toHaveLength(701)
+  expect(facts[0]).toMatchObject({ change: { kind: 'message', message: { history: true } }, events: [] })
+  expect(facts.flatMap(({ events }) => events)).toHaveLength(1)
+  expect(facts.at(-1)).toMatchObject({
+    change: { kind: 'told' },
+    events: [{ name: 'history.synced', fields: { chats: 3, contacts: 5, messages: 700, progress: 40 } }],
   })
-  expect(change).toEqual({ kind: 'told' })
+})
+
+test('messageHistory off: the phone’s history is not kept at all', () => {
+  const quiet = { ...session, settings: { ...DEFAULT_SETTINGS, messageHistory: false } }
+  expect(record(HISTORY(3), null, quiet)).toHaveLength(1)
+})
+
+test('a star is a change of its message', () => {
+  const { change, event } = recordOne(
+    { kind: 'stars', stars: [{ messageId: stored.id, fromMe: true, starred: true }] },
+    stored,
+  )
+  expect(change).toMatchObject({ kind: 'message_starred', messageId: 'OWN1', fromMe: true, starred: true })
   expect(event).toMatchObject({
-    name: 'history.synced',
-    fields: { chats: 3, contacts: 5, messages: 50_000, progress: 40 },
+    name: 'message.starred',
+    fields: { messageId: 'OWN1', starred: true, fromMe: true, chat: '49302222222', type: 'text' },
   })
 })
 

@@ -3,11 +3,14 @@
  * tested against the sandbox.
  */
 import { asJid, asMessageId, type Jid, type MessageId, phoneJid } from '../../src/domain/ids'
-import type { Identity } from '../../src/domain/session'
+import type { Bytes } from '../../src/domain/media'
+import type { Identity, Restriction } from '../../src/domain/session'
 import {
   type Acknowledgement,
   type Connection,
+  type EncodeContext,
   type IncomingMessage,
+  type MediaPointer,
   type NumberLookup,
   type OpenRequest,
   type Outgoing,
@@ -22,7 +25,16 @@ export type ScriptedSend = Outgoing & {
   fail(error: Error): void
 }
 
+/** What was done on a connection beside sending, in order. */
+export type Deed =
+  | { did: 'upload'; bytes: string }
+  | { did: 'presence'; to: string | null; presence: string }
+  | { did: 'star'; id: string; starred: boolean }
+  | { did: 'read'; ids: string[] }
+  | { did: 'asked for restrictions' }
+
 export interface ScriptedConnection extends Connection {
+  readonly deeds: Deed[]
   readonly request: OpenRequest
   readonly sends: ScriptedSend[]
   readonly looked: string[]
@@ -50,6 +62,16 @@ export interface ScriptedWhatsApp extends WhatsApp {
   readonly lids: Map<string, Jid>
   /** Answers sends at once. */
   acknowledges: boolean
+  /** What the server says is forbidden. */
+  forbidden: Restriction | null
+  /** Numbers of each question that was asked. */
+  readonly questions: string[][]
+  /** While set, uploads fail so. */
+  uploadFails: Error | null
+  /** What a file of WhatsApp's holds. */
+  downloads: () => Bytes
+  /** The context of each message that was encoded. */
+  readonly encodings: EncodeContext[]
 }
 
 export const ME: Identity = {
@@ -73,6 +95,7 @@ export const anIncoming = (also: Partial<IncomingMessage> = {}): IncomingMessage
     content: { type: 'text', text: `message ${count}` },
     mentions: [],
     quoted: null,
+    context: {},
     timestamp: Date.UTC(2026, 0, 1),
     offline: false,
     raw: new Uint8Array([1, 2, 3]),
@@ -92,6 +115,7 @@ function createConnection(
     request,
     sends: [],
     looked: [],
+    deeds: [],
     isClosed: false,
     isUnlinked: false,
     report,
@@ -123,11 +147,42 @@ function createConnection(
     },
     async lookUp(phoneNumbers): Promise<NumberLookup[]> {
       connection.looked.push(...phoneNumbers)
+      of.questions.push([...phoneNumbers])
       return phoneNumbers.map((phoneNumber) => ({
         phoneNumber,
         exists: !of.missing.has(phoneNumber),
         lid: of.lids.get(phoneNumber) ?? null,
       }))
+    },
+    async upload({ size, open }): Promise<MediaPointer> {
+      const pieces: Uint8Array[] = []
+      for await (const piece of open()) pieces.push(piece)
+      if (of.uploadFails) throw of.uploadFails
+      connection.deeds.push({ did: 'upload', bytes: Buffer.concat(pieces).toString() })
+      const none = new Uint8Array(0)
+      return {
+        url: 'https://mmg.whatsapp.net/file',
+        directPath: '/file',
+        mediaKey: none,
+        fileSha256: none,
+        fileEncSha256: none,
+        fileLength: size,
+        mediaKeyTimestamp: 0,
+      }
+    },
+    download: () => of.downloads(),
+    async showPresence(to, presence) {
+      connection.deeds.push({ did: 'presence', to, presence })
+    },
+    async star({ id }, starred) {
+      connection.deeds.push({ did: 'star', id, starred })
+    },
+    async markRead(messages) {
+      connection.deeds.push({ did: 'read', ids: messages.map(({ id }) => id) })
+    },
+    async restriction() {
+      connection.deeds.push({ did: 'asked for restrictions' })
+      return of.forbidden
     },
     async close() {
       await connection.onClose()
@@ -149,6 +204,13 @@ export function createScriptedWhatsApp(clock: Clock): ScriptedWhatsApp {
     missing: new Set(),
     lids: new Map(),
     acknowledges: true,
+    forbidden: null,
+    questions: [],
+    uploadFails: null,
+    downloads: async function* () {
+      yield new TextEncoder().encode('a file of WhatsApp’s')
+    },
+    encodings: [],
     last() {
       const connection = whatsapp.connections.at(-1)
       if (!connection) throw new Error('nothing was opened')
@@ -164,9 +226,17 @@ export function createScriptedWhatsApp(clock: Clock): ScriptedWhatsApp {
       ids += 1
       return asMessageId(`OUT${ids}`)
     },
-    encode: (content) => new TextEncoder().encode(content.text),
+    encode(content, context) {
+      whatsapp.encodings.push(context)
+      return encoded(content.type === 'text' ? content.text : JSON.stringify(content))
+    },
+    forward: (raw) => encoded(`forwarded ${new TextDecoder().decode(raw)}`),
+    attach: (raw, { directPath }) => encoded(`${new TextDecoder().decode(raw)} at ${directPath}`),
+    fileOf: () => ({ kind: 'document', pointer: null }),
   }
   return whatsapp
 }
+
+const encoded = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 export const adaPhone = phoneJid(ADA.phoneNumber)

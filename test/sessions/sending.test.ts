@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { asJid, asMessageId, phoneJid, type SessionId } from '../../src/domain/ids'
 import type { Message } from '../../src/domain/message'
+import type { SendRequest } from '../../src/domain/sending'
 import { SendRefused, SendUnconfirmed } from '../../src/domain/whatsapp'
-import type { SendInput } from '../../src/sessions/supervisor'
 import { settle } from '../harness/clock'
 import { createRig, type Rig } from './rig'
 import { ADA, adaPhone } from './scripted-whatsapp'
@@ -13,9 +13,9 @@ beforeEach(async () => {
 })
 afterEach(() => rig.end())
 
-const text = (said: string): SendInput['content'] => ({ type: 'text', text: said })
-const send = (id: SessionId, said: string, also: Partial<SendInput> = {}): Promise<Message> =>
-  rig.supervisor.send(id, { to: adaPhone, content: text(said), ...also })
+const text = (said: string) => ({ type: 'text' as const, text: said })
+const send = async (id: SessionId, said: string, also: Partial<SendRequest> = {}): Promise<Message> =>
+  (await rig.supervisor.send(id, { to: adaPhone, ask: text(said), ...also })).message
 type Failure = { code: string; details: Record<string, unknown> }
 const failure = (promise: Promise<unknown>): Promise<Failure> =>
   promise.then(
@@ -396,7 +396,7 @@ describe('when the session cannot send', () => {
     const small = await createRig({ maxQueue: 2 })
     small.whatsapp.acknowledges = false
     const id = await small.link()
-    const input: SendInput = { to: adaPhone, content: text('x'), queue: true }
+    const input: SendRequest = { to: adaPhone, ask: text('x'), queue: true }
     await small.supervisor.send(id, input)
     await small.supervisor.send(id, input)
     expect((await failure(small.supervisor.send(id, input))).code).toBe('QUEUE_FULL')
@@ -409,18 +409,18 @@ describe('quotes and mentions', () => {
     const id = await rig.link()
     rig.whatsapp.last().message({ id: asMessageId('Q1'), content: text('question') })
     await settle()
-    let encoded: unknown
-    const { encode } = rig.whatsapp
-    rig.whatsapp.encode = (content, context) => {
-      encoded = context
-      return encode(content, context)
-    }
     const message = await send(id, 'answer', { quotedMessageId: 'Q1', mentions: [adaPhone] })
     expect(message.quoted).toEqual({ messageId: 'Q1', from: ADA.phoneNumber, text: 'question' })
     expect(message.mentions).toEqual([ADA.phoneNumber])
-    expect(encoded).toEqual({
+    expect(rig.whatsapp.encodings.at(-1)).toEqual({
+      me: asJid('999@lid'),
+      chat: adaPhone,
       mentions: [adaPhone],
-      quoted: { id: 'Q1', raw: new Uint8Array([1, 2, 3]), chat: adaPhone, sender: adaPhone },
+      quoted: { id: 'Q1', raw: new Uint8Array([1, 2, 3]), chat: adaPhone, sender: adaPhone, fromMe: false },
+      target: null,
+      extra: {},
+      thumbnail: null,
+      now: rig.clock.now(),
     })
   })
 

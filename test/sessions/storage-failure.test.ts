@@ -61,16 +61,16 @@ test('a command that cannot be stored is refused and changes nothing', async () 
 test('a message is not sent before it is on disk', async () => {
   const id = await rig.link()
   rig.diskFull = true
-  const content = { type: 'text' as const, text: 'x' }
-  expect(await codeOf(rig.supervisor.send(id, { to: adaPhone, content }))).toBe('STORAGE_UNAVAILABLE')
+  const ask = { type: 'text' as const, text: 'x' }
+  expect(await codeOf(rig.supervisor.send(id, { to: adaPhone, ask }))).toBe('STORAGE_UNAVAILABLE')
   expect(rig.whatsapp.last().sends).toEqual([])
 })
 
 test('a message that WhatsApp has but the disk has not goes out again under its id', async () => {
   rig.whatsapp.acknowledges = false
   const id = await rig.link()
-  const content = { type: 'text' as const, text: 'x' }
-  const sending = codeOf(rig.supervisor.send(id, { to: adaPhone, content }))
+  const ask = { type: 'text' as const, text: 'x' }
+  const sending = codeOf(rig.supervisor.send(id, { to: adaPhone, ask }))
   await settle()
   rig.diskFull = true
   rig.whatsapp.last().sends[0]?.acknowledge()

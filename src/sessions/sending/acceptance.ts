@@ -8,7 +8,6 @@ import type { Attachments, Claim } from './attachments'
 import { type Composed, TIME_TO_LIVE } from './compose'
 import type { SendQueue } from './queue'
 import type { Vanishing } from './vanishing'
-import type { Waits } from './waits'
 
 /** The messages of one request, and what was learned on the way to them. */
 export type Taken = { composed: Composed[]; learned: Recipient['learned'] }
@@ -17,7 +16,6 @@ export type AcceptanceParts = {
   ledger: Ledger
   places: Places
   queue: SendQueue
-  waits: Waits
   attachments: Attachments
   vanishing: Vanishing
 }
@@ -31,7 +29,7 @@ export interface Acceptance {
 }
 
 export function createAcceptance(parts: AcceptanceParts): Acceptance {
-  const { ledger, places, queue, waits, attachments, vanishing } = parts
+  const { ledger, places, queue, attachments, vanishing } = parts
 
   const factsOf = (session: Session, { composed, learned }: Taken): Fact[] => [
     ...(learned
@@ -82,12 +80,11 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
     })
   }
 
-  const dropped = (ids: readonly MessageId[], error: unknown) => {
+  const drop = (ids: readonly MessageId[]) => {
     for (const id of ids) {
       const entry = queue.find(id)
       if (entry) attachments.release(entry)
       queue.forget(id)
-      waits.fail(id, error instanceof Error ? error : new Error(String(error)))
     }
   }
 
@@ -102,10 +99,7 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
       for (const one of composed) lineUp(one, atOnce ? stored : null)
       if (!atOnce) return
       await stored.catch((error: unknown) => {
-        dropped(
-          composed.map(({ message }) => message.id),
-          error,
-        )
+        drop(composed.map(({ message }) => message.id))
         throw error
       })
     },

@@ -14,7 +14,7 @@ import {
   type StagedFile,
 } from '../../domain/media'
 import type { Identities, Message, Messages, StoredMessage } from '../../domain/message'
-import type { BulkOutcome, SendRequest } from '../../domain/sending'
+import type { BulkOutcome, SendRequest, WaitLevel } from '../../domain/sending'
 import type { Session } from '../../domain/session'
 import type { Connection } from '../../domain/whatsapp'
 import type { Log } from '../../lib/log'
@@ -25,7 +25,6 @@ import { type Addressed, addressed, numbersOf } from './addressing'
 import type { Admission } from './admission'
 import { type composed as compose, composed } from './compose'
 import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
-import type { Waits } from './waits'
 
 /** Files that are made ready at the same time. */
 const STAGINGS = 4
@@ -46,7 +45,8 @@ export type BulkParts = {
   admission: Admission
   acceptance: Acceptance
   composing: Parameters<typeof compose>[0]
-  waits: Waits
+  /** Resolves when the message has come so far, rejects when it has failed or time is over. */
+  come: (message: Message, level: WaitLevel, ms: number) => Promise<Message>
   /** The message that was taken before under this id. */
   earlier: (id: MessageId) => { message: StoredMessage } | null
   answersAtOnce: (request: SendRequest) => boolean
@@ -70,7 +70,7 @@ export interface Bulk {
 }
 
 export function createBulk(parts: BulkParts): Bulk {
-  const { session, messages, desk, admission, acceptance, waits, log } = parts
+  const { session, messages, desk, admission, acceptance, log } = parts
 
   const refusal = (error: unknown): BulkOutcome => {
     if (error instanceof AppError) {
@@ -226,7 +226,7 @@ export function createBulk(parts: BulkParts): Bulk {
   ): Promise<void> {
     const before = outcomes[at]
     if (!before?.ok) return
-    const reached = await waits.until(message, 'server', waitMs).catch(() => null)
+    const reached = await parts.come(message, 'server', waitMs).catch(() => null)
     outcomes[at] = { ...before, message: reached ?? messages.get(message.sessionId, message.id) ?? message }
   }
 }

@@ -57,7 +57,10 @@ const OWN_REASONS: ReadonlySet<string> = new Set<ErrorCode>([
 ])
 
 /** What a caller gets whose message has failed. */
-export function failureOf(id: MessageId, { code, says }: SendRefusal): AppError {
+export const failureOf = ({ id, error }: Pick<Message, 'id' | 'error'>): AppError =>
+  failureBy(id, error ?? { code: 'INTERNAL_ERROR', says: 'This server could not send the message' })
+
+function failureBy(id: MessageId, { code, says }: SendRefusal): AppError {
   if (!OWN_REASONS.has(code)) return fail('MESSAGE_REJECTED', { messageId: id, code, reason: says })
   return fail(code as ErrorCode, { messageId: id, ...(code === 'INTERNAL_ERROR' ? {} : { reason: says }) })
 }
@@ -119,7 +122,7 @@ export function createEndings(parts: EndingsParts): Endings {
   const givenUp = (entry: Entry, why: SendRefusal) => {
     parts.queue().forget(entry.id)
     attachments.letGo(entry)
-    waits.fail(entry.id, failureOf(entry.id, why))
+    waits.fail(entry.id, failureBy(entry.id, why))
   }
 
   const failed = async (entry: Entry, why: SendRefusal): Promise<void> => {

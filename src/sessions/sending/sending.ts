@@ -11,14 +11,15 @@
 import type { Fact } from '../../domain/changes'
 import { fail } from '../../domain/errors'
 import type { MessageId } from '../../domain/ids'
+import type { StagedFile } from '../../domain/media'
 import type { Message, MessageStatus, StoredMessage } from '../../domain/message'
-import type { BulkOutcome, Examined, QueueState, SendRequest, Sent } from '../../domain/sending'
+import type { BulkOutcome, Examined, QueueState, SendRequest, Sent, WaitLevel } from '../../domain/sending'
 import { type Acceptance, createAcceptance } from './acceptance'
 import { addressed } from './addressing'
 import { createAdmission } from './admission'
 import { createAttachments } from './attachments'
 import { createBulk } from './bulk'
-import { composed, itemId, TIME_TO_LIVE } from './compose'
+import { type Composed, composed, itemId, TIME_TO_LIVE } from './compose'
 import { createEndings, failureOf } from './endings'
 import { createExaminer } from './examine'
 import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
@@ -113,7 +114,7 @@ export function createSending(parts: SendingParts): Sending {
     expire: (entry) => void endings.expired(entry),
   })
   const admission = createAdmission({ session, connection, isGone, restriction, queue, clock, limits })
-  const acceptance: Acceptance = createAcceptance({ ledger, places, queue, waits, attachments, vanishing })
+  const acceptance: Acceptance = createAcceptance({ ledger, places, queue, attachments, vanishing })
   const composing = { whatsapp: parts.whatsapp, messages, clock, vanishing: vanishing.of }
 
   /** The messages of a request that was taken before under the same id. */
@@ -126,21 +127,27 @@ export function createSending(parts: SendingParts): Sending {
     return { message, items: items.filter((item) => item !== null) }
   }
 
+  /** Waits for one that may have come to its end already. */
+  const come = (message: Message, level: WaitLevel, ms: number): Promise<Message> => {
+    if (queue.find(message.id)) return waits.until(message, level, ms)
+    const ended = messages.get(sessionId, message.id)
+    if (ended?.status === 'failed') return Promise.reject(failureOf(ended))
+    return ended ? waits.until(ended, level, ms) : Promise.reject(fail('STORAGE_UNAVAILABLE'))
+  }
+
   /** Waits for all of them; what has failed is told of the first that has. */
   const outcomeOf = async (request: SendRequest, sent: Sent): Promise<Sent> => {
     const level = request.waitFor ?? 'server'
     const ms = request.waitMs ?? limits.ackTimeoutMs
-    if (sent.items.length === 0) return { ...sent, message: await waits.until(sent.message, level, ms) }
-    const [message, ...items] = await Promise.all(
-      [sent.message, ...sent.items].map((one) => waits.until(one, level, ms)),
-    )
-    return { ...sent, message: message ?? sent.message, items }
+    if (sent.items.length === 0) return { ...sent, message: await come(sent.message, level, ms) }
+    const all = [sent.message, ...sent.items].map((one) => come(one, level, ms))
+    const [message = sent.message, ...items] = await Promise.all(all)
+    return { ...sent, message, items }
   }
 
   const again = (request: SendRequest, { message, items }: { message: StoredMessage; items: Message[] }) => {
     const failed = [message, ...items].find(({ status }) => status === 'failed')
-    if (failed)
-      throw failureOf(failed.id, failed.error ?? { code: 'INTERNAL_ERROR', says: 'It could not be sent' })
+    if (failed) throw failureOf(failed)
     const sent: Sent = { message, party: message.chatParty, items }
     return answersAtOnce(request) ? sent : outcomeOf(request, sent)
   }
@@ -148,6 +155,12 @@ export function createSending(parts: SendingParts): Sending {
   /** Accepted is all that this caller wants to know, or can. */
   const answersAtOnce = ({ queue: asked, sendAt }: SendRequest): boolean =>
     asked === true || sendAt !== undefined || settings().queuePaused
+
+  /** The disk has refused what was lined up already: whoever waits for it is told. */
+  const unstored = (made: readonly Composed[], staged: readonly StagedFile[], error: Error) => {
+    for (const { message } of made) waits.fail(message.id, error)
+    void discardAll(desk, staged)
+  }
 
   /** From the request to its messages in the queue; when it rejects nothing is left of it. */
   const accepted = async (request: SendRequest, atOnce: boolean): Promise<Sent> => {
@@ -170,8 +183,7 @@ export function createSending(parts: SendingParts): Sending {
         const taken = [{ composed: made, learned: address.learned }]
         const stored = acceptance.take(session(), taken, !atOnce)
         if (atOnce) await stored
-        // Otherwise the failure reaches the caller through what it waits for.
-        else stored.catch(() => discardAll(desk, got.staged))
+        else stored.catch((error: Error) => unstored(made, got.staged, error))
         return { message, party: address.party, items }
       } catch (error) {
         await discardAll(desk, got.staged)
@@ -187,7 +199,7 @@ export function createSending(parts: SendingParts): Sending {
     admission,
     acceptance,
     composing,
-    waits,
+    come,
     earlier,
     answersAtOnce,
     countOf,

@@ -71,8 +71,10 @@ export function createWaits(clock: Clock): Waits {
     reached(id, status, at) {
       for (const waiter of all(id)) {
         const { message } = waiter
+        // Whoever waits for the server hears of the server, however far the message has come in the same moment.
+        const told = waiter.level === 'server' ? 'sent' : status
         if (climbs(message.status, status))
-          waiter.message = { ...message, status, error: null, ackedAt: message.ackedAt ?? at }
+          waiter.message = { ...message, status: told, error: null, ackedAt: message.ackedAt ?? at }
         if (reaches(waiter.message.status, waiter.level)) waiter.settle(waiter.message)
       }
     },
