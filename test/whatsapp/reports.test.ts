@@ -3,6 +3,7 @@ import type { WAMessage } from '@whiskeysockets/baileys'
 import { initAuthCreds, proto } from '@whiskeysockets/baileys'
 import type { Identity } from '../../src/domain/session'
 import { serverIdOf } from '../../src/whatsapp/baileys/content/server-id'
+import type { Origin } from '../../src/whatsapp/baileys/inbound-journal'
 import { messageOf, pairsOf } from '../../src/whatsapp/baileys/messages'
 import {
   callsOf,
@@ -22,8 +23,7 @@ const text = (key: WAMessage['key'], more: Partial<WAMessage> = {}): WAMessage =
   messageTimestamp: 1_700_000_000,
   ...more,
 })
-const read = (message: WAMessage, origin: { inboxId: number; offline: boolean } | null = null) =>
-  messageOf(message, { origin, me, know })
+const read = (message: WAMessage, origin: Origin | null = null) => messageOf(message, { origin, me, know })
 
 describe('messages', () => {
   test('only a LID: no phone number is invented', () => {
@@ -60,7 +60,11 @@ describe('messages', () => {
   })
 
   test('groups: the sender is a person, the chat is not', () => {
-    const message = read(text({ remoteJid: '1@g.us', participant: '7:4@lid' }), { inboxId: 9, offline: true })
+    const message = read(text({ remoteJid: '1@g.us', participant: '7:4@lid' }), {
+      inboxId: 9,
+      offline: true,
+      change: null,
+    })
     expect(message?.chatParty).toEqual({ lid: null, phoneNumber: null })
     expect(message?.sender).toEqual({ lid: '7@lid', phoneNumber: '497' } as never)
     expect(message?.offline).toBe(true)

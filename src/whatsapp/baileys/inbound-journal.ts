@@ -12,10 +12,11 @@
  *
  * Upstream repaired it when stock Baileys loses none of the messages of `inbound-journal.test.ts`.
  */
-import { type BinaryNode, decodeBinaryNode, encodeBinaryNode } from '@whiskeysockets/baileys'
+import { type BinaryNode, decodeBinaryNode, encodeBinaryNode, isJidNewsletter } from '@whiskeysockets/baileys'
 import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
+import { changeOf, type PostChange } from './channel'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
 import { interpose, type SocketEvents } from './upstream/raw-socket'
 
@@ -24,8 +25,15 @@ export const PLAINTEXT_KEPT_MS = 10 * 60_000
 /** A stanza that Baileys cannot get through is given up after a day of trying at each connect. */
 const STANZA_KEPT_MS = 24 * 60 * 60_000
 
-/** Where a message came from. */
-export type Origin = { inboxId: number; offline: boolean }
+/** Where a message came from, and what only its stanza says of it. */
+export type Origin = {
+  inboxId: number
+  offline: boolean
+  /** Of a channel: the post was replaced or taken back. */
+  change: PostChange | null
+  /** Of a channel: the post is by this account. */
+  own: boolean
+}
 
 /** What earlier connections left on disk. */
 export type Leftovers = { stanzas: readonly InboxRow[]; plaintexts: readonly string[] }
@@ -104,6 +112,8 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       inboxId,
       messageId: attrs.id,
       offline: offline !== undefined,
+      change: changeOf(node),
+      own: attrs.is_sender === 'true' && isJidNewsletter(attrs.from ?? '') === true,
       emitted: false,
       claimed: false,
       decrypted: false,
@@ -174,8 +184,11 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       if (current) current.decrypted = true
       kept.set(id, { at: clock.now(), inboxId: current?.inboxId ?? 0 })
     },
-    originOf: (messageId) =>
-      current?.messageId === messageId ? { inboxId: current.inboxId, offline: current.offline } : null,
+    originOf(messageId) {
+      if (current?.messageId !== messageId) return null
+      const { inboxId, offline, change, own } = current
+      return { inboxId, offline, change, own }
+    },
     emitted(messageId, isKept) {
       if (current?.messageId !== messageId) return
       current.emitted = true

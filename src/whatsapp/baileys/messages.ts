@@ -15,6 +15,7 @@ import { asMessageId, type Jid, type Party, partyOf, shownParty, withoutDevice }
 import type { MessageStatus } from '../../domain/message'
 import type { Identity } from '../../domain/session'
 import type { IncomingMessage } from '../../domain/whatsapp'
+import { asAction, type PostChange } from './channel'
 import { type ReadMessage, readContent, type Surroundings } from './content/read'
 import { serverIdIn } from './content/server-id'
 import type { Earlier } from './content/shapes'
@@ -32,6 +33,8 @@ export type MessageSurroundings = {
 
 /** A message as it is to be stored; null when the stanza holds none (keys, history, undecryptable). */
 export function messageOf(message: WAMessage, around: MessageSurroundings): IncomingMessage | null {
+  const change = around.origin?.change
+  if (change) return changedPost(message, change, around)
   const content = message.message ? asMessage(message.message) : null
   if (content === null) return message.key.isViewOnce === true ? hiddenOnce(message, around) : null
   const read = readContent(content, surroundingsOf(message, around))
@@ -47,7 +50,7 @@ export function toldAs(
 ): IncomingMessage | null {
   const { key } = message
   if (!key.id || !key.remoteJid) return null
-  const fromMe = isFromMe(key, me)
+  const fromMe = isFromMe(key, me) || origin?.own === true
   const chat = withoutDevice(key.remoteJid)
   const both = bothBy(know)
   const chatParty = isPerson(chat) ? both(chat, key.remoteJidAlt) : { lid: null, phoneNumber: null }
@@ -78,6 +81,18 @@ export function toldAs(
 /** Baileys hands posts of channels over as JSON, where bytes are text and numbers are names. */
 const asMessage = (message: proto.IMessage): proto.IMessage =>
   message instanceof proto.Message ? message : proto.Message.fromObject(message)
+
+/** A change of a post bears the id of the post; it is told as a message of its own. */
+function changedPost(
+  message: WAMessage,
+  change: PostChange,
+  around: MessageSurroundings,
+): IncomingMessage | null {
+  const action = asAction(message.message ?? {}, message.key.id ?? '', change)
+  const read = action && readContent(action.message)
+  if (!action || !read) return null
+  return toldAs({ ...message, key: { ...message.key, id: action.id } }, read, action.message, around)
+}
 
 /** A file that linked devices are not shown; something was said all the same. */
 function hiddenOnce(message: WAMessage, around: MessageSurroundings): IncomingMessage | null {

@@ -5,11 +5,11 @@
  * (unless we asked for it), then the socket goes.
  */
 import type { BinaryNode, CacheStore, WABrowserDescription, WAVersion } from '@whiskeysockets/baileys'
-import { makeWASocket, proto, S_WHATSAPP_NET } from '@whiskeysockets/baileys'
+import { makeWASocket, S_WHATSAPP_NET } from '@whiskeysockets/baileys'
 import type { Closing } from '../../domain/close-reasons'
 import { fail } from '../../domain/errors'
 import { VaultFenced } from '../../domain/ownership'
-import { type Connection, type OpenRequest, type Report, SendUnconfirmed } from '../../domain/whatsapp'
+import type { Connection, OpenRequest, Report } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { createAddressBook } from './address-book'
@@ -23,10 +23,10 @@ import { lookUpNumbers } from './look-up'
 import { createMediaTransfer } from './media-transfer'
 import { openPairingWindow } from './pairing-window'
 import { isMe } from './people'
-import { frameOf } from './relay'
 import { identityOf } from './reports'
 import { signalRepositoryWith } from './repository'
 import { createRestrictions } from './restriction'
+import { createSender, isConnectionTrouble } from './sending'
 import { socketOptions } from './socket-options'
 import { keyOfRef, starPatch } from './star'
 import type { Endpoint } from './trust'
@@ -250,31 +250,18 @@ export function openSocket(parts: SocketParts): Connection {
     }
   }
 
+  const send = createSender({
+    sock,
+    creds,
+    auth,
+    acks,
+    resends,
+    raw: request.raw,
+    isOver: () => ended,
+  })
+
   return {
-    async send({ id, to, raw: encoded, stored, audience = [] }) {
-      if (ended) throw new SendUnconfirmed('The connection has ended')
-      // Its failure ends the socket by itself (`onStorageFailure`).
-      if (stored) auth.follow(stored).catch(() => undefined)
-      const answer = acks.expect(id)
-      try {
-        const message = proto.Message.decode(encoded)
-        const { protocolMessage } = message
-        if (protocolMessage?.type === REVOKE) resends.takenBack(protocolMessage.key?.id ?? '')
-        const relayed = sock.relayMessage(to, message, {
-          ...frameOf(message, to, audience, creds.me?.lid ?? creds.me?.id ?? null),
-          messageId: id,
-          useCachedGroupMetadata: true,
-        })
-        // Baileys may go on waiting after the end for an answer that cannot come any more.
-        await Promise.race([relayed, answer])
-      } catch (error) {
-        acks.forget(id)
-        if (!ended && !isConnectionTrouble(error)) throw error
-        throw new SendUnconfirmed('The connection ended before the message left')
-      }
-      acks.written(id)
-      return answer
-    },
+    send,
     pairingCode: pairing.code,
     lookUp: (phoneNumbers) => lookUpNumbers(sock, phoneNumbers),
     upload: media.upload,
@@ -298,8 +285,6 @@ export function openSocket(parts: SocketParts): Connection {
   }
 }
 
-const { REVOKE } = proto.Message.ProtocolMessage.Type
-
 /** A new one each time: Baileys writes the query's id into it. */
 const ping = (): BinaryNode => ({
   tag: 'iq',
@@ -312,9 +297,3 @@ const unlink = (jid: string): BinaryNode => ({
   attrs: { to: S_WHATSAPP_NET, type: 'set', xmlns: 'md' },
   content: [{ tag: 'remove-companion-device', attrs: { jid, reason: 'user_initiated' } }],
 })
-
-/** The socket went while Baileys was preparing the message. */
-function isConnectionTrouble(error: unknown): boolean {
-  const { code } = disconnectOf(error)
-  return code === 428 || code === 408
-}

@@ -180,15 +180,15 @@ describe('reading', () => {
           contextInfo: { stanzaId: 'B' },
         },
       },
-      { type: 'choice', id: 'a', text: 'A', targetMessageId: 'B' },
+      { type: 'choice', choiceId: 'a', text: 'A', targetMessageId: 'B' },
     ],
     [
       { listResponseMessage: { title: 'One', singleSelectReply: { selectedRowId: '1' } } },
-      { type: 'choice', id: '1', text: 'One' },
+      { type: 'choice', choiceId: '1', text: 'One' },
     ],
     [
       { templateButtonReplyMessage: { selectedId: 'q', selectedDisplayText: 'Ok' } },
-      { type: 'choice', id: 'q', text: 'Ok' },
+      { type: 'choice', choiceId: 'q', text: 'Ok' },
     ],
     [
       {
@@ -197,7 +197,7 @@ describe('reading', () => {
           nativeFlowResponseMessage: { name: 'quick_reply', paramsJson: '{"id":"y"}' },
         },
       },
-      { type: 'choice', id: 'y', text: 'Yes' },
+      { type: 'choice', choiceId: 'y', text: 'Yes' },
     ],
     [
       {
