@@ -167,7 +167,7 @@ export const ListContent = Type.Object({
 /** What somebody chose from buttons or a list. */
 export const ChoiceContent = Type.Object({
   type: Type.Literal('choice'),
-  id: Type.String(),
+  choiceId: Type.String({ description: 'The id that the business gave it' }),
   text: Type.String(),
   targetMessageId: Type.Optional(Type.String()),
 })

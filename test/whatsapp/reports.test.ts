@@ -64,6 +64,7 @@ describe('messages', () => {
       inboxId: 9,
       offline: true,
       change: null,
+      own: false,
     })
     expect(message?.chatParty).toEqual({ lid: null, phoneNumber: null })
     expect(message?.sender).toEqual({ lid: '7@lid', phoneNumber: '497' } as never)

@@ -103,7 +103,7 @@ const choice = (
   context: proto.IContextInfo | null | undefined,
 ): ContentOf<'choice'> => ({
   type: 'choice',
-  id: id ?? '',
+  choiceId: id ?? '',
   text: text ?? '',
   ...some('targetMessageId', context?.stanzaId),
 })

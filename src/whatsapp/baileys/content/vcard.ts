@@ -30,6 +30,13 @@ const FOLD = /\r?\n[ \t]/g
 const plain = (value: string): string =>
   value.replace(ESCAPE, (_, mark: string) => (mark.toLowerCase() === 'n' ? '\n' : mark)).trim()
 
+/** The units of an organisation stand between semicolons, and many clients end with an empty one. */
+const units = (value: string): string =>
+  (value.match(/(?:\\.|[^;\\])+/g) ?? [])
+    .map(plain)
+    .filter((unit) => unit !== '')
+    .join(';')
+
 /** What a card says, of each field the first. Anything that is no card says nothing. */
 export function readCard(vcard: string): Omit<ContactCard, 'fullName' | 'vcard'> & { fullName?: string } {
   const found: Record<string, string> = {}
@@ -37,8 +44,8 @@ export function readCard(vcard: string): Omit<ContactCard, 'fullName' | 'vcard'>
   for (const line of vcard.replace(FOLD, '').split(/\r?\n/)) {
     const [, name = '', parameters = '', value = ''] = LINE.exec(line) ?? []
     if (name === '') continue
-    const text = plain(value)
     const field = name.toUpperCase()
+    const text = field === 'ORG' ? units(value) : plain(value)
     if (text !== '') found[field] ??= text
     if (field === 'TEL') waid ??= WAID.exec(parameters)?.[1]
   }
