@@ -186,7 +186,7 @@ export const InviteContent = Type.Object({
   type: Type.Literal('invite'),
   groupId: Type.String(),
   subject: Type.String(),
-  code: Type.String(),
+  inviteCode: Type.String(),
   expiresAt: Type.Optional(Type.String()),
   caption: Type.Optional(Type.String()),
 })

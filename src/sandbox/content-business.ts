@@ -96,7 +96,7 @@ export const writeBusiness: {
       },
     }
   },
-  choice({ id, text, targetMessageId }, around) {
+  choice({ choiceId: id, text, targetMessageId }, around) {
     const target = targetMessageId === undefined ? null : known(around, targetMessageId)
     const contextInfo = target && {
       stanzaId: target.key.id ?? null,
@@ -139,11 +139,11 @@ export const writeBusiness: {
       businessOwnerJid: owner === undefined ? around.me : around.jidOf(owner),
     },
   }),
-  invite: ({ groupId, subject, code, expiresAt, caption }) => ({
+  invite: ({ groupId, subject, inviteCode, expiresAt, caption }) => ({
     groupInviteMessage: {
       groupJid: groupId,
       groupName: subject,
-      inviteCode: code,
+      inviteCode,
       ...present({
         inviteExpiration: expiresAt === undefined ? undefined : Math.floor(Date.parse(expiresAt) / 1000),
         caption,
@@ -230,7 +230,7 @@ const readChoice = (
   contextInfo: proto.IContextInfo | null | undefined,
 ): ReadContent => ({
   type: 'choice',
-  id: id ?? '',
+  choiceId: id ?? '',
   text: text ?? '',
   ...present({ targetMessageId: contextInfo?.stanzaId || undefined }),
 })
@@ -298,7 +298,7 @@ export const readBusiness: Record<string, (message: proto.IMessage) => ReadConte
     type: 'invite',
     groupId: invite?.groupJid ?? '',
     subject: invite?.groupName ?? '',
-    code: invite?.inviteCode ?? '',
+    inviteCode: invite?.inviteCode ?? '',
     ...present({
       expiresAt: Number(invite?.inviteExpiration ?? 0)
         ? new Date(Number(invite?.inviteExpiration) * 1000).toISOString()

@@ -189,7 +189,7 @@ export const PHONE_CONTENTS = {
   choice: Type.Object(
     {
       type: Type.Literal('choice'),
-      id: text(1),
+      choiceId: text(1),
       text: text(1),
       targetMessageId: Type.Optional(Target),
     },
@@ -207,7 +207,7 @@ export const PHONE_CONTENTS = {
   invite: said('invite', {
     groupId: text(1),
     subject: text(1),
-    code: text(1),
+    inviteCode: text(1),
     expiresAt: Type.Optional(moment()),
     caption: optional.text,
   }),

@@ -1,29 +1,27 @@
 /**
- * What a message says, as one blob: notes as small JSON, then the encoded protobuf, packed together.
+ * What a message says, as one blob: what is known of it, then the encoded protobuf.
  *
- * Before packing: `length of the notes (varint) | notes | raw`. The words of a text message stand in its protobuf already,
- * so the notes only point at them. Sealed when the session asks for it; a first byte of 0 marks a blob that is not
- * sealed, which is not packed either: whoever wants it readable shall be able to read it. The second byte tells how the
- * rest is packed; of a blob that is not, it is the length of the notes, which are never shorter than two bytes.
+ * `kind (1) | parts (1) | [offset, length of the text in raw] | [length, name] | [length, the rest as JSON] | raw`,
+ * numbers as varints, each part only when its bit is set. The words of a text message stand in its protobuf already, so
+ * they are pointed at. Sealed when the session asks for it; a blob that is not begins with 0 besides.
+ *
+ * Blobs of the first release have no `kind` but the length of their JSON, which is never less than two bytes.
  */
 import type { Content, ContentOf, MessageType } from '../domain/content'
 import type { Message, MessageContext, Quote } from '../domain/message'
-import { createPacker } from './pack'
 
 export type Body = Pick<Message, 'content' | 'senderName' | 'mentions' | 'quoted' | 'context' | 'raw'>
 
-type Notes = {
-  /** Content without its type. */
+/** What has no place of its own. */
+type Rest = {
+  /** Content without its type, or beside its text when that is pointed at. */
   c?: Record<string, unknown>
-  /** Where the text stands in `raw`: offset and length in bytes. */
-  t?: [number, number]
-  /** Content beside the text, when `t` tells that. */
-  o?: Record<string, unknown>
-  n?: string
   m?: string[]
   q?: Quote
   x?: MessageContext
 }
+/** The notes of the first release: `t` points at the text. */
+type FirstNotes = { c?: Record<string, unknown>; t?: [number, number]; n?: string; m?: string[]; q?: Quote }
 
 const noFile = { mimetype: null, size: null }
 
@@ -47,9 +45,9 @@ const BLANK: { [T in MessageType]: ContentOf<T> } = {
   vote: { type: 'vote', targetMessageId: '', options: [] },
   buttons: { type: 'buttons', text: '', buttons: [] },
   list: { type: 'list', text: '', buttonText: '', sections: [] },
-  choice: { type: 'choice', id: '', text: '' },
+  choice: { type: 'choice', choiceId: '', text: '' },
   product: { type: 'product', productId: '', title: '' },
-  invite: { type: 'invite', groupId: '', subject: '', code: '' },
+  invite: { type: 'invite', groupId: '', subject: '', inviteCode: '' },
   unknown: { type: 'unknown', kind: '' },
 }
 
@@ -66,17 +64,9 @@ export const blankBody = (type: MessageType): Body => ({
 /** Marks a blob that is not sealed; sealed ones begin with their version, which is never 0. */
 export const PLAIN = 0
 
-/** How the rest of a blob is packed. */
-const NOTES_PACKED = 0
-const ALL_PACKED = 1
-
-/** Longer ones hold a file's thumbnail or a long text, of which packing saves little and costs much. */
-const LONGEST_PACKED = 1_024
-
-/** Never to be changed: what is on disk was packed with it. */
-const notesPacker = createPacker(
-  '"footer":"","title":"","url":"https://","price":,"currency":"","productId":"","contacts":[{"fullName":"","phoneNumber":"","vcard":"BEGIN:VCARD\\nVERSION:3.0\\nN:;;;\\nFN:\\nTEL;type=CELL;type=VOICE;waid=:+\\nEND:VCARD"}]},"latitude":,"longitude":,"address":"","question":"","options":["",""],"selectable":1}{"c":{"ptt":true,"media":{"mimetype":"audio/ogg; codecs=opus","size":,"seconds":,"waveform":[0,0,{"c":{"caption":"","media":{"mimetype":"application/pdf","size":,"filename":".pdf"}}{"c":{"media":{"mimetype":"image/webp","size":,"width":512,"height":512}{"c":{"caption":"","media":{"mimetype":"video/mp4","size":,"seconds":,"width":1280,"height":720}}{"c":{"caption":"","media":{"mimetype":"image/jpeg","size":,"width":1600,"height":1200}},"targetMessageId":"3EB0","emoji":"❤️","emoji":"👍","m":["@s.whatsapp.net","@lid"],"q":{"messageId":"3EB0","from":"49","text":"","x":{"disappearingSeconds":604800,"mentionsAll":true,"forwardingScore":1,"albumId":"3EB0"},"o":{"linkPreview":{"url":"https://","title":"","description":""}},{"t":[2,45],"n":"',
-)
+/** The only kind so far; from 2 on a second byte is a length of the first release. */
+const KIND = 1
+const PART = { text: 1, name: 2, rest: 4 } as const
 
 function varint(value: number): number[] {
   const bytes: number[] = []
@@ -86,79 +76,97 @@ function varint(value: number): number[] {
   }
 }
 
-function readVarint(bytes: Uint8Array, from: number): { value: number; next: number } {
-  let value = 0
-  for (let at = from, shift = 0; ; shift += 7) {
-    const byte = bytes[at++] ?? 0
-    value |= (byte & 0x7f) << shift
-    if (byte < 0x80) return { value, next: at }
+/** Reads a blob from front to back. */
+function readerOf(bytes: Buffer, from: number) {
+  let at = from
+  const number = (): number => {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0
+      value |= (byte & 0x7f) << shift
+      if (byte < 0x80) return value
+    }
   }
+  const text = (length: number): string => {
+    at += length
+    return bytes.toString('utf8', at - length, at)
+  }
+  return { number, text: () => text(number()), rest: () => bytes.subarray(at) }
 }
 
-function notesOf(body: Body, raw: Uint8Array): Notes {
-  const notes: Notes = {}
-  const { type: _, ...fields } = body.content
-  const words = body.content.type === 'text' && raw.length > 0 ? Buffer.from(body.content.text) : null
-  const at = words ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).indexOf(words) : -1
+/** Where the words of a text stand in its encoded form: offset and length in bytes. */
+function wordsIn(content: Content, raw: Uint8Array): [number, number] | null {
+  if (content.type !== 'text' || raw.length === 0) return null
+  const words = Buffer.from(content.text)
   // Text that is no valid Unicode does not come back from bytes.
-  if (words && at >= 0 && body.content.type === 'text' && words.toString() === body.content.text) {
-    notes.t = [at, words.length]
-    const { text: __, ...beside } = fields as { text: string }
-    if (Object.keys(beside).length > 0) notes.o = beside
-  } else {
-    notes.c = fields
-  }
-  if (body.senderName !== null) notes.n = body.senderName
-  if (body.mentions.length > 0) notes.m = body.mentions
-  if (body.quoted) notes.q = body.quoted
-  if (Object.keys(body.context).length > 0) notes.x = body.context
-  return notes
+  if (words.toString() !== content.text) return null
+  const at = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).indexOf(words)
+  return at < 0 ? null : [at, words.length]
+}
+
+function restOf(body: Body, pointed: boolean): Rest {
+  const rest: Rest = {}
+  const { type: _, ...fields } = body.content
+  const content: Record<string, unknown> = fields
+  if (pointed) delete content.text
+  if (Object.keys(content).length > 0) rest.c = content
+  if (body.mentions.length > 0) rest.m = body.mentions
+  if (body.quoted) rest.q = body.quoted
+  if (Object.keys(body.context).length > 0) rest.x = body.context
+  return rest
 }
 
 /** Encodes a body behind one byte that says `PLAIN`. */
-export function encodeBody(body: Body, packed: boolean): Uint8Array {
+export function encodeBody(body: Body): Uint8Array {
   const raw = body.raw ?? new Uint8Array()
-  const json = Buffer.from(JSON.stringify(notesOf(body, raw)))
-  if (!packed) return Buffer.concat([Uint8Array.of(PLAIN, ...varint(json.length)), json, raw])
-  if (json.length + raw.length <= LONGEST_PACKED) {
-    const whole = Buffer.concat([Uint8Array.from(varint(json.length)), json, raw])
-    return Buffer.concat([Uint8Array.of(PLAIN, ALL_PACKED), notesPacker.pack(whole)])
-  }
-  const notes = notesPacker.pack(json)
-  return Buffer.concat([Uint8Array.of(PLAIN, NOTES_PACKED, ...varint(notes.length)), notes, raw])
+  const at = wordsIn(body.content, raw)
+  const name = body.senderName === null ? null : Buffer.from(body.senderName)
+  const fields = restOf(body, at !== null)
+  const rest = Object.keys(fields).length === 0 ? null : Buffer.from(JSON.stringify(fields))
+  const parts = (at ? PART.text : 0) | (name ? PART.name : 0) | (rest ? PART.rest : 0)
+  const head = [PLAIN, KIND, parts, ...(at ? [...varint(at[0]), ...varint(at[1])] : [])]
+  const blob: Uint8Array[] = [Uint8Array.from(name ? [...head, ...varint(name.length)] : head)]
+  if (name) blob.push(name)
+  if (rest) blob.push(Uint8Array.from(varint(rest.length)), rest)
+  blob.push(raw)
+  return Buffer.concat(blob)
 }
 
-/** Notes and raw of a blob, whichever way they were packed. */
-function partsOf(bytes: Buffer): { notes: Buffer; raw: Buffer } {
-  const packing = bytes[1]
-  if (packing === NOTES_PACKED) {
-    const { value, next } = readVarint(bytes, 2)
-    return {
-      notes: Buffer.from(notesPacker.unpack(bytes.subarray(next, next + value))),
-      raw: bytes.subarray(next + value),
-    }
-  }
-  const whole =
-    packing === ALL_PACKED ? Buffer.from(notesPacker.unpack(bytes.subarray(2))) : bytes.subarray(1)
-  const { value, next } = readVarint(whole, 0)
-  return { notes: whole.subarray(next, next + value), raw: whole.subarray(next + value) }
-}
-
-/** Reads what `encodeBody` has made, again with its first byte. */
-export function decodeBody(type: MessageType, blob: Uint8Array): Body {
-  const parts = partsOf(Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength))
-  const notes = JSON.parse(parts.notes.toString('utf8')) as Notes
-  const { raw } = parts
-  const fields = notes.t
-    ? { text: raw.toString('utf8', notes.t[0], notes.t[0] + notes.t[1]), ...notes.o }
-    : notes.c
+function firstBody(type: MessageType, bytes: Buffer): Body {
+  const reader = readerOf(bytes, 1)
+  const notes = JSON.parse(reader.text()) as FirstNotes
+  const raw = reader.rest()
+  const fields = notes.t ? { text: raw.toString('utf8', notes.t[0], notes.t[0] + notes.t[1]) } : notes.c
   return {
-    // The fields are those that `encodeBody` took from a content of this very type.
     content: { type, ...fields } as Content,
     senderName: notes.n ?? null,
     mentions: notes.m ?? [],
     quoted: notes.q ?? null,
-    context: notes.x ?? {},
-    raw: raw.length > 0 ? new Uint8Array(raw) : null,
+    context: {},
+    raw: rawOf(raw),
+  }
+}
+
+const rawOf = (bytes: Uint8Array): Uint8Array | null => (bytes.length > 0 ? new Uint8Array(bytes) : null)
+
+/** Reads what `encodeBody` has made, again with its first byte. */
+export function decodeBody(type: MessageType, blob: Uint8Array): Body {
+  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength)
+  if (bytes[1] !== KIND) return firstBody(type, bytes)
+  const parts = bytes[2] ?? 0
+  const reader = readerOf(bytes, 3)
+  const at = (parts & PART.text) !== 0 ? ([reader.number(), reader.number()] as const) : null
+  const senderName = (parts & PART.name) !== 0 ? reader.text() : null
+  const rest = (parts & PART.rest) !== 0 ? (JSON.parse(reader.text()) as Rest) : {}
+  const raw = reader.rest()
+  const text = at && { text: raw.toString('utf8', at[0], at[0] + at[1]) }
+  return {
+    // The fields are those that `encodeBody` took from a content of this very type.
+    content: { type, ...text, ...rest.c } as Content,
+    senderName,
+    mentions: rest.m ?? [],
+    quoted: rest.q ?? null,
+    context: rest.x ?? {},
+    raw: rawOf(raw),
   }
 }

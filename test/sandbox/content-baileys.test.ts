@@ -211,7 +211,7 @@ const ROWS: Row[] = [
       type: 'invite',
       groupId: '1203@g.us',
       subject: 'Club',
-      code: 'abc',
+      inviteCode: 'abc',
       expiresAt: '2030-01-02T03:04:05.000Z',
       caption: 'come',
     },
@@ -246,17 +246,17 @@ const ROWS: Row[] = [
   [
     'answer to a template',
     { buttonReply: { displayText: 'A', id: 'a', index: 0 }, type: 'template' },
-    { type: 'choice', id: 'a', text: 'A' },
+    { type: 'choice', choiceId: 'a', text: 'A' },
   ],
   [
     'answer to buttons',
     { buttonReply: { displayText: 'A', id: 'a', index: 0 }, type: 'plain' },
-    { type: 'choice', id: 'a', text: 'A' },
+    { type: 'choice', choiceId: 'a', text: 'A' },
   ],
   [
     'answer to a list',
     { listReply: { title: 'A', listType: 1, singleSelectReply: { selectedRowId: 'a' } } },
-    { type: 'choice', id: 'a', text: 'A' },
+    { type: 'choice', choiceId: 'a', text: 'A' },
   ],
   [
     'album',

@@ -333,7 +333,7 @@ const ROWS: Row[] = [
       ...(format === 'list' ? { type: 'media', mediatype: 'list' } : {}),
     }
   }),
-  same('choice', { type: 'choice', id: 'a', text: 'A' }, 'buttonsResponseMessage', {
+  same('choice', { type: 'choice', choiceId: 'a', text: 'A' }, 'buttonsResponseMessage', {
     type: 'media',
     mediatype: 'buttons_response',
   }),
@@ -369,7 +369,7 @@ const ROWS: Row[] = [
       type: 'invite',
       groupId: '1203@g.us',
       subject: 'Club',
-      code: 'abc',
+      inviteCode: 'abc',
       expiresAt: '2030-01-02T03:04:05.000Z',
       caption: 'come',
     },

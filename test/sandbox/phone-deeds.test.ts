@@ -218,11 +218,11 @@ describe.each(['1:1', 'group'])('in a chat (%s)', (where) => {
     'a choice from %s answers in its form',
     async (_, question, field) => {
       const id = await said(question, to())
-      const sent = await ada.send(back(), { type: 'choice', id: 'a', text: 'A', targetMessageId: id })
+      const sent = await ada.send(back(), { type: 'choice', choiceId: 'a', text: 'A', targetMessageId: id })
       const got = await arrived(bob, sent)
       expect(got).toMatchObject({
         kind: field,
-        content: { type: 'choice', id: 'a', text: 'A', targetMessageId: id },
+        content: { type: 'choice', choiceId: 'a', text: 'A', targetMessageId: id },
       })
       expect((await heardBy(bobs, sent)).message?.[field]).toBeTruthy()
     },

@@ -82,9 +82,9 @@ const EXAMPLES: { [T in Content['type']]: Extract<Content, { type: T }> } = {
   vote: { type: 'vote', targetMessageId: 'X', options: ['a'] },
   buttons: { type: 'buttons', text: 't', buttons: [{ id: '1', text: 'b' }] },
   list: { type: 'list', text: 't', buttonText: 'b', sections: [{ rows: [{ id: '1', title: 'r' }] }] },
-  choice: { type: 'choice', id: '1', text: 'r' },
+  choice: { type: 'choice', choiceId: '1', text: 'r' },
   product: { type: 'product', productId: '1', title: 'p', price: 9.5 },
-  invite: { type: 'invite', groupId: '1@g.us', subject: 's', code: 'c' },
+  invite: { type: 'invite', groupId: '1@g.us', subject: 's', inviteCode: 'c' },
   unknown: { type: 'unknown', kind: 'paymentInviteMessage' },
 }
 

@@ -230,7 +230,7 @@ describe('reading', () => {
         type: 'invite',
         groupId: '5@g.us',
         subject: 'G',
-        code: 'c',
+        inviteCode: 'c',
         expiresAt: '2023-11-14T22:13:20.000Z',
         caption: 'come',
       },

@@ -147,7 +147,7 @@ export const readInvite: PartReaders<'invite'> = {
           type: 'invite',
           groupId: part.groupJid,
           subject: part.groupName ?? '',
-          code: part.inviteCode,
+          inviteCode: part.inviteCode,
           ...some('expiresAt', momentOf(part.inviteExpiration)),
           ...some('caption', part.caption),
         }

@@ -35,7 +35,7 @@ const units = (value: string): string =>
   (value.match(/(?:\\.|[^;\\])+/g) ?? [])
     .map(plain)
     .filter((unit) => unit !== '')
-    .join(';')
+    .join(', ')
 
 /** What a card says, of each field the first. Anything that is no card says nothing. */
 export function readCard(vcard: string): Omit<ContactCard, 'fullName' | 'vcard'> & { fullName?: string } {
