@@ -1,4 +1,5 @@
 /** Channels (newsletters): posts in plain text by a few, read by many. Who follows is known to the server alone. */
+import { isChannel } from './jid'
 import type { Random } from './random'
 import type { Account, Device } from './types'
 
@@ -50,7 +51,6 @@ export type Channel = {
 }
 
 export const channelJid = ({ id }: Channel): string => `${id}${SUFFIX}`
-export const isChannel = (jid: string): boolean => jid.endsWith(SUFFIX)
 const SUFFIX = '@newsletter'
 
 export function roleIn(channel: Channel, account: Account): ChannelRole {

@@ -1,7 +1,7 @@
 /** Channels: who may say what, who gets it, and what the server counts. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { type BinaryNode, proto, QueryIds } from '@whiskeysockets/baileys'
-import { child, childBytes, children, childText, node } from '../../src/sandbox/node'
+import { child, childBytes, children, childText, node, SERVER } from '../../src/sandbox/node'
 import { createManualClock, type ManualClock } from '../harness/clock'
 import {
   type Companion,
@@ -99,6 +99,9 @@ describe('a channel', () => {
     })
     expect(await metadata(reader, '1@newsletter')).toBe(404)
     expect(await metadata(reader, 'nothing', 'INVITE')).toBe(404)
+    expect(await follow(reader, '1@newsletter')).toBe(404)
+    const nobody = { newsletter_id: jid, user_id: '4939999999999@s.whatsapp.net' }
+    expect(await graph(owner, QueryIds.CHANGE_OWNER, nobody)).toBe(404)
   })
 
   test('is followed and left, muted and counted', async () => {
@@ -225,6 +228,9 @@ describe('a post', () => {
     const first = await post(owner, jid, 'Once')
     expect((await post(owner, jid, 'Once', { id: first.id })).serverId).toBe(first.serverId)
     expect(await read(reader, jid)).toHaveLength(1)
+    const other = await fresh()
+    lab.server.world.channels.get(jid)?.admins.add(other.phone.account)
+    expect((await post(other, jid, 'Mine', { id: first.id })).error).toBe('409')
   })
 
   test.each<[string, string, () => Promise<{ error?: string | undefined }>]>([
@@ -319,6 +325,11 @@ describe('a post', () => {
     ['by a stranger', '403', async (serverId) => react(await fresh(), jid, serverId, '👍')],
     ['to no post', '404', () => react(reader, jid, '99', '👍')],
     [
+      'that is none',
+      '479',
+      (serverId) => say(reader, jid, [], { type: 'reaction', server_id: serverId ?? '' }),
+    ],
+    [
       'without a code that is no removal',
       '479',
       (serverId) => react(reader, jid, serverId, undefined, { edit: '' }),
@@ -365,5 +376,6 @@ describe('a post', () => {
     expect(outcome(await ask('message_updates', { count: '5' }, '1@newsletter'))).toBe('404')
     expect(outcome(await ask('message_updates', { count: '5' }, stranger.phone.jid))).toBe('400')
     expect(outcome(await ask('gossip', {}, jid))).toBe('400')
+    expect(outcome(await ask('messages', { type: 'jid', jid: '1@newsletter' }, SERVER))).toBe('404')
   })
 })

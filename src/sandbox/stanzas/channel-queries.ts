@@ -1,6 +1,7 @@
 /** `xmlns=newsletter`: reading posts, and asking for news of them for a while. Channels are open: anybody may read. */
 import type { BinaryNode } from '@whiskeysockets/baileys'
-import { type Channel, channelJid, isChannel, type Post, touch } from '../channels'
+import { type Channel, channelJid, type Post, touch } from '../channels'
+import { isChannel } from '../jid'
 import { child, children, node, result } from '../node'
 import { demand, Refusal } from '../refusal'
 import { entryOf } from '../table'

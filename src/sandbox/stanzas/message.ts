@@ -3,9 +3,8 @@
  * inside `<enc>` is for devices alone; the server looks at type and size only.
  */
 import type { BinaryNode } from '@whiskeysockets/baileys'
-import { isChannel } from '../channels'
 import { deliver } from '../delivery'
-import { isGroup, parseJid } from '../jid'
+import { isChannel, isGroup, parseJid } from '../jid'
 import { type Attrs, child, children, node } from '../node'
 import { demand, Refusal, Violation } from '../refusal'
 import type { Device } from '../types'

@@ -3,11 +3,10 @@
  * here; receipts also travel to the author.
  */
 import type { BinaryNode } from '@whiskeysockets/baileys'
-import { isChannel } from '../channels'
 import { confirm, deliver } from '../delivery'
 import { addressOf } from '../directory'
 import { groupJid, memberJid } from '../groups'
-import { isGroup, parseJid } from '../jid'
+import { isChannel, isGroup, parseJid } from '../jid'
 import { KEY_LENGTH, readSignedPreKey } from '../keys'
 import { type Attrs, child, childBytes, children, node } from '../node'
 import { demand, Refusal, Violation } from '../refusal'
