@@ -149,7 +149,16 @@ const SAID: [PhoneContent, object][] = [
     {},
   ],
   [{ type: 'product', productId: 'P', title: 'Tea', currency: 'EUR', price: 4.99, owner: '4917' }, {}],
-  [{ type: 'invite', groupId: '5@g.us', subject: 'S', inviteCode: 'c', expiresAt: '2030-01-01T00:00:00.000Z' }, {}],
+  [
+    {
+      type: 'invite',
+      groupId: '5@g.us',
+      subject: 'S',
+      inviteCode: 'c',
+      expiresAt: '2030-01-01T00:00:00.000Z',
+    },
+    {},
+  ],
   [
     {
       type: 'raw',
