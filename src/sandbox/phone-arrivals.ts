@@ -6,6 +6,7 @@ import { type BinaryNode, buildAckStanza } from '@whiskeysockets/baileys'
 import { jidOf, parseJid } from './jid'
 import { KEY_TYPE } from './keys'
 import { child, children, node, SERVER, writeNumber } from './node'
+import type { PhoneAppState } from './phone-app-state'
 import type { PhoneBook } from './phone-book'
 import type { PhoneCompanions } from './phone-companions'
 import type { PhoneInbox } from './phone-inbox'
@@ -20,6 +21,8 @@ export type PhoneEvent =
   | { type: 'changed'; message: ShownMessage }
   | { type: 'receipt'; id: string; reader: string; status: SentStatus }
   | { type: 'chatstate'; from: string; state: 'composing' | 'recording' | 'paused' }
+  /** A change of the app state that does not fit; `collection` stays as it was. */
+  | { type: 'broken patch'; collection: string; reason: string }
   | { type: 'unreadable'; id: string; reason: string }
 
 export type ArrivalParts = {
@@ -30,6 +33,7 @@ export type ArrivalParts = {
   inbox: PhoneInbox
   outbox: PhoneOutbox
   companions: PhoneCompanions
+  appState: PhoneAppState
   own: { pn: string; lid: string }
   emit(event: PhoneEvent): void
 }
@@ -55,7 +59,7 @@ const RECEIPTS: Partial<Record<string, SentStatus>> = {
 
 /** Makes the part of a phone that listens. */
 export function createPhoneArrivals(parts: ArrivalParts): PhoneArrivals {
-  const { uplink, signal, book, journal, inbox, outbox, companions, own, emit } = parts
+  const { uplink, signal, book, journal, inbox, outbox, companions, appState, own, emit } = parts
   const confirm = (stanza: BinaryNode) => uplink.send(buildAckStanza(stanza, undefined, own.pn))
 
   /** Bare, and by number where it is known. */
@@ -123,6 +127,9 @@ export function createPhoneArrivals(parts: ArrivalParts): PhoneArrivals {
       if (child(stanza, 'remove'))
         for (const author of [own.pn, own.lid]) signal.forgetGroupKey(group, author)
       signal.commit()
+    },
+    async server_sync(stanza) {
+      for (const { attrs } of children(stanza, 'collection')) await appState.pull(attrs.name ?? '')
     },
     async encrypt(stanza) {
       if (child(stanza, 'count')) await uploadPreKeys()

@@ -4,11 +4,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
-import { type BinaryNode, encodeSyncdPatch, newLTHashState, proto } from '@whiskeysockets/baileys'
+import { type BinaryNode, proto } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
 import { signGrant, signKeyIndexList } from './adv'
 import { jidOf, parseJid } from './jid'
 import { child, childBytes, childText, node, SERVER } from './node'
+import type { PhoneAppState } from './phone-app-state'
 import { findMessage, historyOf, webMessage } from './phone-history'
 import type { PhoneJournal } from './phone-journal'
 import { mediaOf, sealRetry } from './phone-media'
@@ -27,7 +28,7 @@ export type CompanionParts = {
   journal: PhoneJournal
   outbox: PhoneOutbox
   own(): { pn: string; lid: string }
-  name: string
+  appState: PhoneAppState
   clock: Clock
   /** Runs work in the phone's one line of events. */
   inTurn<T>(work: () => Promise<T>): Promise<T>
@@ -106,44 +107,10 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
     )
   }
 
-  /** The phone's own app-state key; with it goes the first patch, from which companions learn the owner's name. */
-  async function appStateKey(): Promise<{ id: Buffer; data: proto.Message.IAppStateSyncKeyData }> {
-    const stored = state.get(scope, 'app-state-key')
-    const id = stored ? stored.subarray(0, 6) : Buffer.concat([Buffer.from([0, 0]), randomBytes(4)])
-    const data = {
-      keyData: stored ? stored.subarray(6) : randomBytes(32),
-      fingerprint: { rawId: 1, currentIndex: 0, deviceIndexes: [0] },
-      timestamp: parts.clock.now(),
-    }
-    if (stored) return { id, data }
-    const { patch } = await encodeSyncdPatch(
-      {
-        type: 'critical_block',
-        index: ['setting_pushName'],
-        syncAction: { timestamp: parts.clock.now(), pushNameSetting: { name: parts.name } },
-        apiVersion: 1,
-        operation: proto.SyncdMutation.SyncdOperation.SET,
-      },
-      id.toString('base64'),
-      newLTHashState(),
-      async () => data,
-    )
-    const bytes = Buffer.from(proto.SyncdPatch.encode(patch).finish())
-    await uplink().query(
-      node('iq', { type: 'set', xmlns: 'w:sync:app:state', to: SERVER }, [
-        node('sync', {}, [
-          node('collection', { name: 'critical_block', version: '0', return_snapshot: 'false' }, [
-            node('patch', {}, bytes),
-          ]),
-        ]),
-      ]),
-    )
-    state.write(scope, new Map([['app-state-key', Buffer.concat([id, data.keyData])]]))
-    return { id, data }
-  }
-
   async function shareAppStateKey(deviceId: number): Promise<void> {
-    const { id: keyId, data: keyData } = await appStateKey()
+    const { id: keyId, data } = await parts.appState.key()
+    const fingerprint = { rawId: 1, currentIndex: 0, deviceIndexes: [0] }
+    const keyData = { keyData: data, fingerprint, timestamp: parts.clock.now() }
     const id = freshId()
     // Until the companion has confirmed the key, it has not been through its first login, and must not get history:
     // a history that comes with the backlog would be overlooked, and the companion would wait for another.

@@ -149,4 +149,24 @@ export function phoneMessageRoutes(sandbox: Sandbox) {
         ...says('Let a phone play a voice note'),
       },
     )
+    .post(
+      '/phones/:number/star',
+      ({ params, body }) =>
+        inWords(async () => {
+          await phone(params.number).star(body.messageId, body.starred ?? true)
+          return { success: true as const, message: 'Done' }
+        }),
+      {
+        params: numberParam,
+        body: Type.Object(
+          {
+            messageId: Type.String({ minLength: 1, maxLength: 128 }),
+            starred: Type.Optional(Type.Boolean({ default: true })),
+          },
+          strict,
+        ),
+        response: { 200: told },
+        ...says('Let a phone star a message, or no longer'),
+      },
+    )
 }

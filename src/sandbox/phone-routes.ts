@@ -1,9 +1,10 @@
 /** The control API of the phones themselves: switching on, linking, unlinking, typing. */
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { SandboxError } from './errors'
 import { inWords } from './failures'
 import type { Phone } from './phone'
+import type { ChatState } from './phone-app-state'
 import {
   Address,
   answer,
@@ -18,6 +19,14 @@ import {
   word,
 } from './route-schemas'
 import type { Sandbox } from './sandbox'
+
+const orNull = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+const ChatView = Type.Object({
+  archived: Type.Boolean(),
+  pinned: Type.Boolean(),
+  mutedUntil: orNull(Type.Integer({ description: 'Milliseconds since 1970; −1 = for ever' })),
+  read: orNull(Type.Boolean({ description: 'As last marked' })),
+})
 
 const phoneView = (phone: Phone) => ({
   phoneNumber: phone.phoneNumber,
@@ -115,6 +124,30 @@ export function phoneRoutes(sandbox: Sandbox) {
         params: Type.Object({ number: PhoneNumber, id: Digits('Number of the linked device') }, strict),
         response: { 200: told },
         ...says('Let a phone unlink a device'),
+      },
+    )
+    .get(
+      '/phones/:number/chats',
+      ({ params }) => ({ success: true as const, chats: phone(params.number).chats() }),
+      {
+        params: numberParam,
+        response: { 200: answer({ chats: Type.Record(Type.String(), ChatView) }) },
+        ...says('How a phone’s chats are marked'),
+      },
+    )
+    .post(
+      '/phones/:number/chats',
+      ({ params, body }) =>
+        inWords(async () => {
+          const { chat, ...change } = body
+          await phone(params.number).changeChat(chat, change as Partial<ChatState>)
+          return { success: true as const, chats: phone(params.number).chats() }
+        }),
+      {
+        params: numberParam,
+        body: Type.Object({ chat: Address, ...Type.Partial(ChatView).properties }, strict),
+        response: { 200: answer({ chats: Type.Record(Type.String(), ChatView) }) },
+        ...says('Let a phone pin, archive, mute or mark a chat'),
       },
     )
 }

@@ -41,6 +41,10 @@ export type SpeechOptions = {
 export interface PhoneSpeech {
   /** Resolves when the server has acknowledged; rejects, and forgets the message, when it refuses. */
   say(to: string, content: PhoneContent, options?: SpeechOptions): Promise<PhoneMessage>
+  /** An earlier message as the phone names it to others; throws `UnknownMessage`. */
+  known(messageId: string): Promise<KnownMessage>
+  /** A chat as the phone names it to others. */
+  chatName(address: string): Promise<string>
 }
 
 /** Makes the part of a phone that speaks. */
@@ -55,13 +59,16 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
   const named = async (person: string, mode: 'lid' | 'pn'): Promise<string> =>
     mode === 'lid' ? ((await signal.lidOf(person)) ?? person) : parts.nameOf(person)
 
+  const chatName = async (chat: string): Promise<string> =>
+    isShared(chat) || isChannel(chat) ? chat : named(chat, parts.addressing)
+
   async function known(id: string): Promise<KnownMessage> {
     const entry = journal.find(id)
     if (!entry || entry.afterlife?.deleted) throw new UnknownMessage(id)
     const { shown, message } = entry
     const mode = isChannel(shown.chat) ? 'pn' : await modeOf(shown.chat)
     const author = shown.fromMe ? own[mode] : await named(shown.from, mode)
-    const remoteJid = isShared(shown.chat) ? shown.chat : await named(shown.chat, mode)
+    const remoteJid = await chatName(shown.chat)
     const participant = isShared(shown.chat) ? { participant: author } : {}
     return { key: { remoteJid, fromMe: shown.fromMe, id, ...participant }, message, author }
   }
@@ -77,7 +84,7 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
     return proto.Message.fromObject(
       toMessage(content, {
         ...(uploaded ? { uploaded } : {}),
-        chat: isShared(to) ? to : await named(to, mode),
+        chat: await chatName(to),
         me: own[mode],
         lookUp: (id) => messages.get(id) ?? null,
         jidOf: (mention) => people.get(mention) ?? addressOf(mention),
@@ -128,6 +135,8 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
   }
 
   return {
+    known,
+    chatName,
     async say(to, content, options = {}) {
       const address = addressOf(to)
       const said = await sayOne(address, content, options)

@@ -9,6 +9,7 @@ import { createMailbox } from '../lib/mailbox'
 import type { PhoneContent } from './content-schemas'
 import { isChannel, jidOf, parseJid } from './jid'
 import { child, node, SERVER } from './node'
+import { type ChatState, openPhoneAppState } from './phone-app-state'
 import { createPhoneArrivals, type PhoneEvent, PRE_KEYS } from './phone-arrivals'
 import { createPhoneBook } from './phone-book'
 import { createPhoneCompanions } from './phone-companions'
@@ -22,6 +23,7 @@ import {
   shownNow,
   statusOf,
 } from './phone-journal'
+import { marksOf } from './phone-marks'
 import { downloadFile, type MediaAccess, mediaOf } from './phone-media'
 import { createPhoneOutbox } from './phone-outbox'
 import { openPhoneSignal } from './phone-signal'
@@ -90,6 +92,12 @@ export interface Phone {
   download(messageId: string): Promise<Buffer>
   read(messageId: string): Promise<void>
   played(messageId: string): Promise<void>
+  /** Stars a message, or no longer, on all devices of the account. */
+  star(messageId: string, starred: boolean): Promise<void>
+  /** Marks a chat on all devices of the account. */
+  changeChat(chat: string, change: Partial<ChatState>): Promise<void>
+  /** How chats are marked, by their JIDs. */
+  chats(): Record<string, ChatState>
   typing(to: string, state?: 'composing' | 'recording' | 'paused'): void
   setPresence(presence: 'available' | 'unavailable'): void
   createGroup(subject: string, members: string[]): Promise<{ jid: string; subject: string }>
@@ -157,6 +165,17 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     namesOf,
     onChange: (entry) => emit({ type: 'changed', message: shownNow(entry) }),
   })
+  const appState = openPhoneAppState({
+    state,
+    scope: scope('companions'),
+    uplink,
+    journal,
+    deeds,
+    clock,
+    name,
+    nameOf: (address) => arrivals.nameOf(address),
+    onBroken: (collection, reason) => emit({ type: 'broken patch', collection, reason }),
+  })
   const companions = createPhoneCompanions({
     state,
     scope: scope('companions'),
@@ -165,7 +184,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     journal,
     outbox,
     own,
-    name,
+    appState,
     clock,
     inTurn: (work) => mailbox.run(work),
     renewMedia: parts.media.renew,
@@ -189,6 +208,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     inbox,
     outbox,
     companions,
+    appState,
     own: own(),
     emit,
   })
@@ -322,6 +342,22 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
 
     read: (id) => receiptFor(id, 'read'),
     played: (id) => receiptFor(id, 'played'),
+    async star(id, starred) {
+      const entry = journal.find(id)
+      if (!entry) throw new NoSuchMessage(id)
+      await mailbox.run(async () => {
+        const { key } = await speech.known(id)
+        const author = key.fromMe ? '0' : (key.participant ?? '0')
+        const index = ['star', key.remoteJid ?? '', id, key.fromMe ? '1' : '0', author]
+        await appState.push('regular_low', { index, value: { starAction: { starred } }, version: 2 })
+      })
+    },
+    changeChat: (chat, change) =>
+      mailbox.run(async () => {
+        const jid = await speech.chatName(addressOf(chat))
+        for (const mark of marksOf(jid, change)) await appState.push(mark.collection, mark)
+      }),
+    chats: () => Object.fromEntries(appState.chats()),
     typing(to, said = 'composing') {
       const content =
         said === 'recording'

@@ -87,6 +87,72 @@ describe('with a companion', () => {
     expect((await call('GET', `/sandbox/phones/4915551001/messages?after=${id}`)).body.messages).toEqual([])
   })
 
+  test('what becomes of a message shows, in either direction', async () => {
+    const ada = standalone.sandbox.phone(ADA)
+    const sent = await call('POST', '/sandbox/phones/4915551002/messages', {
+      to: ADA,
+      content: { type: 'poll', question: 'Tea?', options: ['yes', 'no'] },
+    })
+    const { id } = sent.body.message as { id: string }
+    await ada.waitForMessage((message) => message.id === id)
+    for (const content of [
+      { type: 'vote', targetMessageId: id, options: ['yes'] },
+      { type: 'reaction', targetMessageId: id, emoji: '🍵' },
+    ]) {
+      const { status } = await call('POST', '/sandbox/phones/4915551001/messages', { to: BOB, content })
+      expect(status).toBe(201)
+    }
+    await standalone.sandbox.phone(BOB).waitUntilShown(id, ({ reactions }) => reactions.length === 1)
+    expect((await call('POST', '/sandbox/phones/4915551001/star', { messageId: id })).status).toBe(200)
+    const shown = { tally: { yes: 1, no: 0 }, reactions: [{ emoji: '🍵' }], votes: [{ options: ['yes'] }] }
+    for (const [number, starred] of [
+      ['4915551001', true],
+      ['4915551002', false],
+    ]) {
+      const { body } = await call('GET', `/sandbox/phones/${number}/messages/${id}`)
+      expect(body.message).toMatchObject({ ...shown, starred, edited: false, deleted: false })
+    }
+    const { body } = await call('GET', '/sandbox/phones/4915551002/sent?limit=1')
+    expect(body.messages).toMatchObject([{ id, ...shown, status: 'delivered' }])
+    expect((await call('GET', '/sandbox/phones/4915551002/messages/NONE')).body.code).toBe(
+      'MESSAGE_NOT_FOUND',
+    )
+    const marked = await call('POST', '/sandbox/phones/4915551001/chats', { chat: BOB, pinned: true })
+    expect(marked.body.chats).toEqual({
+      '4915551002@s.whatsapp.net': { pinned: true, archived: false, mutedUntil: null, read: null },
+    })
+    expect((await call('GET', '/sandbox/phones/4915551001/chats')).body).toEqual(marked.body)
+  })
+
+  test('a file is downloaded by the phone that got it; a voice note is played', async () => {
+    const base64 = Buffer.from('sound').toString('base64')
+    const content = { type: 'audio', base64, ptt: true }
+    const sent = await call('POST', '/sandbox/phones/4915551002/messages', { to: ADA, content })
+    const { id } = sent.body.message as { id: string }
+    const ada = standalone.sandbox.phone(ADA)
+    await ada.waitForMessage((message) => message.id === id)
+    const file = await call('GET', `/sandbox/phones/4915551001/messages/${id}/media`)
+    expect(file.body).toEqual({ success: true, base64, size: 5 })
+    const played = new Promise((resolve) =>
+      standalone.sandbox
+        .phone(BOB)
+        .on((event) => event.type === 'receipt' && event.status === 'played' && resolve(event.id)),
+    )
+    expect((await call('POST', '/sandbox/phones/4915551001/played', { messageId: id })).status).toBe(200)
+    expect(await played).toBe(id)
+  })
+
+  test('a status post has an audience', async () => {
+    const post = { to: 'status@broadcast', content: { type: 'text', text: 'sunny' }, audience: [ADA] }
+    const sent = await call('POST', '/sandbox/phones/4915551002/messages', post)
+    expect(sent.body.message).toMatchObject({
+      chat: 'status@broadcast',
+      audience: ['4915551001@s.whatsapp.net'],
+    })
+    const { id } = sent.body.message as { id: string }
+    await standalone.sandbox.phone(ADA).waitForMessage((message) => message.id === id)
+  })
+
   test('reading and typing reach the companion', async () => {
     const bob = standalone.sandbox.phone(BOB)
     const said = await client.sock.sendMessage(bob.jid, { text: 'read me' })
