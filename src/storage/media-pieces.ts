@@ -1,5 +1,5 @@
 /**
- * The form of a kept file: pieces of 256 KiB, each sealed with AES-256-GCM under the file's own random key.
+ * The form of a kept file: pieces of 64 KiB, each sealed with AES-256-GCM under the file's own random key.
  *
  * The number of a piece is its nonce, so pieces cannot change places, and any range is read by opening the pieces it
  * touches. On disk a piece is `ciphertext | tag (16)`; the last one is shorter, an empty file has none.

@@ -75,7 +75,7 @@ export function blobOf(
   sealer: Sealer | null,
   of: { sessionId: string; fromMe: boolean; id: string },
 ): Uint8Array {
-  const encoded = encodeBody(body, sealer !== null)
+  const encoded = encodeBody(body)
   return sealer ? sealer.seal(encoded, placeOfBody(of.sessionId, of.fromMe, of.id)) : encoded
 }
 
