@@ -47,12 +47,23 @@ export async function readForm(
     fields.set(name, [...(fields.get(name) ?? []), value])
   })
   form.on('file', (name, stream, filename, _encoding, mimetype) => {
+    let damage: unknown = null
     open.add(stream)
-    // The reader sees it too; without a listener of our own it would end the process when there is none.
-    stream.on('error', () => broken.reject(noForm()))
+    // Without a listener it would end the process. A keeper who stops reading causes one too; what he says counts.
+    stream.on('error', (error) => {
+      damage ??= error
+    })
     stream.on('close', () => open.delete(stream))
     if (!isName(name)) return broken.reject(noForm('A part has no name, or one that is too long'))
-    const keeping = keep({ name, filename: filename || null, mimetype, bytes: stream as unknown as Bytes })
+    const file = { name, filename: filename || null, mimetype, bytes: stream as unknown as Bytes }
+    const keeping = keep(file).then(
+      () => {
+        if (damage !== null) throw noForm()
+      },
+      (error: unknown) => {
+        throw damage !== null && error === damage ? noForm() : error
+      },
+    )
     keeping.catch((error: unknown) => broken.reject(error))
     kept.push(keeping)
   })

@@ -465,7 +465,13 @@ describe('how it is asked', () => {
     const good = await send('image', { to: FRIEND, imageBase64: picture }, {}, '?validate=true')
     expect({ status: good.status, body: good.body as object }).toMatchObject({
       status: 200,
-      body: { valid: true, to: FRIEND, exists: true, established: true, media: { mimetype: 'image/png', width: 40 } },
+      body: {
+        valid: true,
+        to: FRIEND,
+        exists: true,
+        established: true,
+        media: { mimetype: 'image/png', width: 40 },
+      },
     })
     const bad = await send('text', { to: '491709999991', text: 'x' }, {}, '?validate=true')
     expect(bad.body.code).toBe('NUMBER_NOT_ON_WHATSAPP')
