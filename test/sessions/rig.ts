@@ -29,6 +29,8 @@ export interface Rig {
   readonly whatsapp: ScriptedWhatsApp
   readonly supervisor: Supervisor
   readonly storage: ReturnType<typeof openStorage>
+  /** Where files of messages lie. */
+  readonly mediaFolder: string
   /** Everything that was told so far, as readers get it. */
   readonly told: Told[]
   /** Facts of each commit. */
@@ -51,7 +53,12 @@ export interface Rig {
   end(): Promise<void>
 }
 
-export async function createRig(options: Partial<SupervisorOptions> = {}): Promise<Rig> {
+/** `draws`: what the dice show, in a circle. */
+export async function createRig(
+  options: Partial<SupervisorOptions> = {},
+  draws: readonly number[] = [0.5],
+): Promise<Rig> {
+  let drawn = 0
   const folder = mkdtempSync(join(tmpdir(), 'wabun-sessions-'))
   const clock = createManualClock()
   const whatsapp = createScriptedWhatsApp(clock)
@@ -118,7 +125,7 @@ export async function createRig(options: Partial<SupervisorOptions> = {}): Promi
       journal: storage.journal,
       ledger,
       clock,
-      random: () => 0.5,
+      random: () => draws[drawn++ % draws.length] ?? 0.5,
       log: silentLog,
       options: {
         qrMaxWindows: 1,
@@ -144,6 +151,7 @@ export async function createRig(options: Partial<SupervisorOptions> = {}): Promi
   const rig: Rig = {
     clock,
     whatsapp,
+    mediaFolder: join(folder, 'media'),
     told,
     commits,
     get supervisor() {

@@ -28,6 +28,7 @@ export type ScriptedSend = Outgoing & {
 /** What was done on a connection beside sending, in order. */
 export type Deed =
   | { did: 'upload'; bytes: string }
+  | { did: 'upload in vain' }
   | { did: 'presence'; to: string | null; presence: string }
   | { did: 'star'; id: string; starred: boolean }
   | { did: 'read'; ids: string[] }
@@ -157,7 +158,10 @@ function createConnection(
     async upload({ size, open }): Promise<MediaPointer> {
       const pieces: Uint8Array[] = []
       for await (const piece of open()) pieces.push(piece)
-      if (of.uploadFails) throw of.uploadFails
+      if (of.uploadFails) {
+        connection.deeds.push({ did: 'upload in vain' })
+        throw of.uploadFails
+      }
       connection.deeds.push({ did: 'upload', bytes: Buffer.concat(pieces).toString() })
       const none = new Uint8Array(0)
       return {

@@ -5,25 +5,33 @@ export interface Alarm {
   /** Rings in `ms` at the latest. */
   within(ms: number): void
   cancel(): void
+  /** It never rings again. */
+  stop(): void
 }
 
 export function createAlarm(clock: Clock, ring: () => void): Alarm {
   let due: number | null = null
-  let stop = () => {}
+  let stopped = false
+  let disarm = () => {}
+  const cancel = () => {
+    disarm()
+    due = null
+  }
   return {
     within(ms) {
       const at = clock.monotonic() + Math.max(0, ms)
-      if (due !== null && due <= at) return
-      stop()
+      if (stopped || (due !== null && due <= at)) return
+      disarm()
       due = at
-      stop = clock.after(ms, () => {
+      disarm = clock.after(ms, () => {
         due = null
         ring()
       })
     },
-    cancel() {
-      stop()
-      due = null
+    cancel,
+    stop() {
+      stopped = true
+      cancel()
     },
   }
 }

@@ -19,7 +19,7 @@ import { sha256Hex } from '../../lib/token'
 import type { Addressed } from './addressing'
 import { contentOf, type PlainAskType } from './asks'
 import type { Gathered } from './gathering'
-import { forwardable, isActionAsk, ownAddress, pointed } from './targets'
+import { forwardable, isActionAsk, ownAddress, pointed, pointedAt } from './targets'
 
 /** A message that could not be sent for this long (ms) is not news any more, unless the caller says otherwise. */
 export const TIME_TO_LIVE = 86_400_000
@@ -79,7 +79,7 @@ export function composed(parts: Parts, draft: Draft): Composed[] {
     chat: to,
     mentions,
     quoted: extra.albumId === undefined ? pointedIfKept(session, quoted) : null,
-    target: target && pointed(session, target, target.raw ?? new Uint8Array(0)),
+    target: target && pointedAt(session, target),
     extra,
     thumbnail,
     now,

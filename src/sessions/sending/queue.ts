@@ -132,7 +132,7 @@ export function createQueue(parts: QueueParts): SendQueue {
       if (entry === null) break
       run(entry)
     }
-    if (all.size > turns) arm()
+    if (all.size > turns) alarm.within(RECHECK)
   }
 
   /** How long until something is to be done about an entry (ms). */
@@ -141,11 +141,6 @@ export function createQueue(parts: QueueParts): SendQueue {
     if (entry.place === 'scheduled') return Math.min(expiry, (entry.sendAt ?? 0) - clock.now())
     if (entry.place === 'resting') return Math.min(expiry, entry.retryAt - clock.monotonic())
     return expiry
-  }
-
-  /** Sets the alarm for the next look; the first half minute is exact enough for an entry that has just come. */
-  const arm = () => {
-    if (!stopped) alarm.within(RECHECK)
   }
 
   /** Sees to every date that has come. */
@@ -210,6 +205,7 @@ export function createQueue(parts: QueueParts): SendQueue {
       } else {
         setPlace(entry, 'lane')
         go()
+        if (entry.place !== 'turn') alarm.within(Math.min(waitOf(entry), RECHECK))
       }
       return entry
     },
@@ -235,7 +231,7 @@ export function createQueue(parts: QueueParts): SendQueue {
         alarm.within(RESEND_AFTER)
       } else {
         setPlace(entry, 'lane')
-        arm()
+        alarm.within(RECHECK)
       }
     },
     forget(id) {
@@ -252,7 +248,7 @@ export function createQueue(parts: QueueParts): SendQueue {
     },
     stop() {
       stopped = true
-      alarm.cancel()
+      alarm.stop()
     },
   }
 }

@@ -1,7 +1,7 @@
 /** Other messages that a new one names: what it answers, acts on, or passes on. */
 import { ACTION_TYPES, type AskOf, type AskType, type Content, isAction } from '../../domain/content'
 import { type AppError, fail } from '../../domain/errors'
-import { isGroup, type Jid, partyOf, phoneJid } from '../../domain/ids'
+import { isGroup, type Jid, type Party, partyOf, phoneJid } from '../../domain/ids'
 import type { Messages, StoredMessage } from '../../domain/message'
 import type { Session } from '../../domain/session'
 import type { Pointed } from '../../domain/whatsapp'
@@ -91,17 +91,22 @@ export function forwardable(
   return { original, raw }
 }
 
-/** A message as the encoder needs it; people are named by phone number where it is known. */
-export function pointed(session: Session, message: StoredMessage, raw: Uint8Array): Pointed {
+/** A quoted message as the encoder needs it: its author by phone number where that is known. */
+export const pointed = (session: Session, message: StoredMessage, raw: Uint8Array): Pointed => {
   const { id, fromMe, chatParty } = message
   const chat = recipientAgain(message.chat, chatParty)
-  return { id, raw, chat, fromMe, sender: authorOf(session, message, chat) }
+  const author = authorOf(session, message)
+  return { id, raw, chat, fromMe, sender: author ? recipientAgain(author.lid ?? chat, author) : chat }
 }
 
-function authorOf(session: Session, { fromMe, sender, chat }: StoredMessage, elsewise: Jid): Jid {
-  if (fromMe) return session.me ? phoneJid(session.me.phoneNumber) : elsewise
-  return sender ? recipientAgain(sender.lid ?? chat, sender) : elsewise
+/** The same of a message that is acted on: keys and secrets are bound to LIDs, so the author's comes first. */
+export const pointedAt = (session: Session, message: StoredMessage): Pointed => {
+  const named = pointed(session, message, message.raw ?? new Uint8Array(0))
+  return { ...named, sender: authorOf(session, message)?.lid ?? named.sender }
 }
+
+const authorOf = ({ me }: Session, { fromMe, sender }: StoredMessage): Party | null =>
+  fromMe ? me && partyOf(me.lid, phoneJid(me.phoneNumber)) : sender
 
 /** Ourselves, as signatures and encryption name us. */
 export function ownAddress(session: Session): Jid {
