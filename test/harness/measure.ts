@@ -1,5 +1,5 @@
 /** Figures of a process from /proc, and the few statistics that the bench and the crash rig need. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 /** The kernel's clock ticks per second on every Linux that Bun runs on. */
 const TICKS = 100
@@ -11,6 +11,15 @@ export function memoryOf(pid: number): { rss: number; pss: number } {
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN)
   return { rss: kib('Rss') / 1024, pss: kib('Pss') / 1024 }
 }
+
+/** The most memory (MiB) that a process has held since `watchPeak`. */
+export function peakOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN) / 1024
+}
+
+/** Forgets the peak so far (proc(5), clear_refs). */
+export const watchPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5')
 
 /** CPU time that a process has used so far, user and system, in seconds. */
 export function cpuOf(pid: number): number {

@@ -15,6 +15,10 @@ export interface SandboxProcess {
   scan(phoneNumber: string, qr: string): Promise<void>
   /** Sends a text from a phone; resolves with the message id once the server has taken it. */
   say(from: string, to: string, text: string): Promise<string>
+  /** Sends a document of random bytes from a phone. */
+  sayFile(from: string, to: string, size: number): Promise<{ messageId: string; sha256: string }>
+  /** The file of a message that a phone has got or is about to get. */
+  fileAt(phoneNumber: string, messageId: string): Promise<{ size: number; sha256: string }>
   /** Makes a group; resolves with its address. */
   addGroup(owner: string, subject: string, members: readonly string[]): Promise<string>
   /** Sends many texts at once; resolves with their ids once the server has taken all. */
@@ -61,6 +65,8 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     },
     say: async (from, to, text) =>
       (await call<{ messageId: string }>('POST', `/phones/${from}/messages`, { to, text })).messageId,
+    sayFile: (from, to, size) => call('POST', `/phones/${from}/files`, { to, size }),
+    fileAt: (phoneNumber, messageId) => call('GET', `/phones/${phoneNumber}/files/${messageId}`),
     addGroup: async (owner, subject, members) =>
       (await call<{ jid: string }>('POST', '/groups', { owner, subject, members })).jid,
     burst: (orders) => call<string[]>('POST', '/burst', orders),

@@ -1,4 +1,5 @@
 /** Entry of the sandbox process that the rigs start: the library behind a bare HTTP port, and the times of its logins. */
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,6 +40,7 @@ log.record = (direction, device, stanza) => {
   process.kill(pid, 'SIGKILL')
 }
 
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const json = (body: unknown) => Response.json(body)
 type Body = Record<string, string>
 const bodyOf = async (request: Request) => (await request.json()) as Body
@@ -106,6 +108,28 @@ const server = Bun.serve({
       POST: safely(async (request) => {
         const group = (await request.json()) as { owner: string; subject: string; members: string[] }
         return json(await sandbox.createGroup(group))
+      }),
+    },
+    // Files of random bytes are made and judged here, so that nobody else has to hold them.
+    '/phones/:number/files': {
+      POST: safely(async (request: Bun.BunRequest<'/phones/:number/files'>) => {
+        const { to, size } = (await request.json()) as { to: string; size: number }
+        const bytes = randomBytes(size)
+        const said = {
+          type: 'document',
+          base64: bytes.toString('base64'),
+          filename: `${size} bytes`,
+        } as const
+        const { id } = await sandbox.phone(request.params.number).send(to, said)
+        return json({ messageId: id, sha256: sha256(bytes) })
+      }),
+    },
+    '/phones/:number/files/:id': {
+      GET: safely(async (request: Bun.BunRequest<'/phones/:number/files/:id'>) => {
+        const { number, id } = request.params
+        await sandbox.phone(number).waitForMessage((message) => message.id === id)
+        const bytes = await sandbox.phone(number).download(id)
+        return json({ size: bytes.length, sha256: sha256(bytes) })
       }),
     },
     // Orders given in one request leave in one piece, as messages do that have piled up.

@@ -119,6 +119,7 @@ export function wabunGateway(options: WabunOptions): Wabun {
           LOG_FORMAT: 'json',
           WEBHOOK_ALLOW_INSECURE: 'true',
           WEBHOOK_ALLOW_NETWORKS: '127.0.0.0/8',
+          MEDIA_ALLOW_NETWORKS: '127.0.0.0/8',
           ...options.sandbox.endpoint,
           ...options.env,
           ...env,
