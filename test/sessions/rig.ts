@@ -13,6 +13,7 @@ import { createOutbound } from '../../src/lib/outbound'
 import { MEDIA_CAPS } from '../../src/media/caps'
 import { createDesk } from '../../src/media/desk'
 import { createIncoming } from '../../src/media/incoming'
+import { createVoiceStudio } from '../../src/media/voice-studio'
 import { createSupervisor, type Supervisor, type SupervisorOptions } from '../../src/sessions/supervisor'
 import { openStorage } from '../../src/storage/open'
 import { createManualClock, type ManualClock, settle } from '../harness/clock'
@@ -113,6 +114,7 @@ export async function createRig(
         log: silentLog,
         caps: MEDIA_CAPS,
         ffmpeg: null,
+        voice: createVoiceStudio({ clock: systemClock }),
         keptMs: { staged: 3_600_000, uploads: 86_400_000 },
       }),
       files,

@@ -188,7 +188,8 @@ export function createBulk(parts: BulkParts): Bulk {
         if (before.message.status === 'queued') waiting.push({ at, message: before.message })
       }
       const count = [...fresh.values()].reduce((sum, request) => sum + parts.countOf(request), 0)
-      admission.enter(count, queue)
+      // A repetition of all of it asks for nothing that a session would have to be there for.
+      if (count > 0) admission.enter(count, queue)
       const kept = new Set<StagedFile>()
       const source = sharing()
       try {
