@@ -2,8 +2,8 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { fail } from '../domain/errors'
-import type { SessionId } from '../domain/ids'
 import type { Messages, StoredMessage } from '../domain/message'
+import type { Session } from '../domain/session'
 import { isoTime } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
@@ -37,9 +37,12 @@ const Waiting = Type.Object(
   { title: 'QueuedMessage' },
 )
 const State = {
+  paused: Type.Boolean(),
   waiting: Type.Integer({ description: 'Messages in the queue' }),
   scheduled: Type.Integer({ description: 'Those of them whose time has not come' }),
-  hold: nullable(oneOf(HOLDS, { description: 'Why the queue does not move; null = it does' })),
+  hold: nullable(
+    oneOf(HOLDS, { description: 'Why what waits does not move; null = it does, or nothing waits' }),
+  ),
   nextAt: nullable(time('When the next message leaves, as far as it is known')),
 }
 
@@ -54,14 +57,20 @@ const waitingView = (message: StoredMessage) => ({
 
 /** Makes the routes under `/api/messages/queue`. */
 export function queueRoutes({ guard, gate, supervisor, messages }: QueueRoutesParts) {
-  const stateOf = (id: SessionId) => {
+  const stateOf = ({ id, settings }: Session) => {
     const { waiting, scheduled, hold, nextAt } = supervisor.queueState(id)
-    return { waiting, scheduled, hold, nextAt: nextAt === null ? null : isoTime(nextAt) }
+    return {
+      paused: settings.queuePaused,
+      waiting,
+      scheduled,
+      hold,
+      nextAt: nextAt === null ? null : isoTime(nextAt),
+    }
   }
   const pausing = async (caller: Caller, sessionId: string, queuePaused: boolean) => {
     const { id } = gate(caller, sessionId)
-    await supervisor.update(id, { settings: { queuePaused } })
-    return { success: true as const, message: queuePaused ? PAUSED : RESUMED, ...stateOf(id) }
+    const session = await supervisor.update(id, { settings: { queuePaused } })
+    return { success: true as const, message: queuePaused ? PAUSED : RESUMED, ...stateOf(session) }
   }
   const params = Type.Object({ sessionId: Type.String({ description: 'Session id' }) })
   const pauseRoute = (summary: string, message: string, description: string) => ({
@@ -76,12 +85,12 @@ export function queueRoutes({ guard, gate, supervisor, messages }: QueueRoutesPa
     .get(
       '/:sessionId',
       ({ caller, params, query: { limit, offset } }) => {
-        const { id } = gate(caller, params.sessionId)
-        const page = messages.queuePage(id, { limit, offset })
+        const session = gate(caller, params.sessionId)
+        const page = messages.queuePage(session.id, { limit, offset })
         return {
           success: true as const,
           messages: page.messages.map(waitingView),
-          ...stateOf(id),
+          ...stateOf(session),
           total: page.total,
           limit,
           offset,
@@ -123,6 +132,7 @@ export function queueRoutes({ guard, gate, supervisor, messages }: QueueRoutesPa
                 expiresAt: '2024-01-03T09:00:00.000Z',
               },
             ],
+            paused: false,
             waiting: 1,
             scheduled: 1,
             hold: 'scheduled',
