@@ -10,7 +10,15 @@ import type { NumberedSession } from './numbers'
 import type { Parties } from './parties'
 import type { SearchIndex } from './search-index'
 
-export type Conditions = { where: string; values: SQLQueryBindings[] }
+export type Conditions = {
+  where: string
+  values: SQLQueryBindings[]
+  /**
+   * SQL that yields the numbers among which all hits are, when that may be a short way to them; `implied` when `where`
+   * says as much.
+   */
+  among: { sql: string; values: SQLQueryBindings[]; implied: boolean } | null
+}
 
 const isActionType = (type: MessageFilter['type']): boolean =>
   (ACTION_TYPES as readonly unknown[]).includes(type)
@@ -31,6 +39,7 @@ export function conditionsOf(
     values.push(...given)
   }
   const party = (text: string): number | null => parts.parties.find(session.number, text)
+  let among: Conditions['among'] = null
 
   if (filter.type === undefined || filter.type === 'text') also(`m.type < ${FIRST_ACTION}`)
   else if (isActionType(filter.type)) also('m.type > 0')
@@ -46,6 +55,13 @@ export function conditionsOf(
     const who = party(filter.from)
     if (who === null) return null
     also('m.from_me = 0 AND (m.sender = ? OR (m.sender IS NULL AND m.chat = ?))', who, who)
+    among = {
+      sql: `SELECT number FROM messages WHERE sender = ? UNION ALL
+            SELECT number FROM messages WHERE chat = ? AND sender IS NULL AND type < ${FIRST_ACTION} UNION ALL
+            SELECT number FROM messages WHERE chat = ? AND sender IS NULL AND type >= ${FIRST_ACTION}`,
+      values: [who, who, who],
+      implied: true,
+    }
   }
   if (filter.to === 'me') also('m.from_me = 0')
   else if (filter.to !== undefined) {
@@ -63,9 +79,10 @@ export function conditionsOf(
   if (filter.search !== undefined) {
     const found = parts.search.find(session, filter.search)
     if (!found) return null
-    also(`m.number IN (${found.sql})`, ...found.values)
+    // Who has written it and what stands in it: the words are the shorter way.
+    among = { ...found, implied: false }
   }
-  return { where: texts.join(' AND '), values }
+  return { where: texts.join(' AND '), values, among }
 }
 
 /** Whether the counters know how many messages a filter admits. */

@@ -5,7 +5,7 @@ import type { Messages, StoredMessage } from '../domain/message'
 import { createAfterlives } from './afterlife'
 import { FIRST_ACTION, packId, STATUS_CODE } from './codes'
 import { createMessageCounts } from './message-counts'
-import { conditionsOf, isCounted, spanOfFilter, sumOfCounts } from './message-filter'
+import { type Conditions, conditionsOf, isCounted, spanOfFilter, sumOfCounts } from './message-filter'
 import { bodyOf, FLAG, MESSAGE_HEADS, MESSAGE_ROWS, type MessageRow, messageOf } from './message-rows'
 import { createMessageStats } from './message-stats'
 import type { NumberedSession, Numbers } from './numbers'
@@ -13,6 +13,8 @@ import type { Parties } from './parties'
 import type { SearchIndex } from './search-index'
 
 const QUEUED = STATUS_CODE.queued
+/** Hits that are sorted at once rather than met on a walk by time. */
+const FEW = 2_000
 
 export function createMessages(parts: {
   database: Database
@@ -57,6 +59,39 @@ export function createMessages(parts: {
     return rows.map((row) => messageOf(session.id, session.sealer, row, afterlifeOf(row)))
   }
 
+  /**
+   * `query` keeps prepared statements by their text, and there are only so many combinations of filters. Where the hits
+   * are few and can be named, they are looked up one by one; otherwise the newest are met soon on a walk by time. SQLite
+   * cannot know which, hence the plus signs: they keep it from using an index.
+   */
+  function queryOf({ where, values, among }: Conditions, few: boolean): Pick<Conditions, 'where' | 'values'> {
+    if (!among || (among.implied && !few)) return { where, values }
+    const rest = few ? where.replace('m.session', '+m.session') : where
+    return { where: `m.number IN (${among.sql}) AND ${rest}`, values: [...among.values, ...values] }
+  }
+
+  function countRows(conditions: Conditions): number {
+    const { where, values } = queryOf(conditions, true)
+    const row = database
+      .query<{ n: number }, SQLQueryBindings[]>(`SELECT count(*) AS n FROM messages m WHERE ${where}`)
+      .get(...values)
+    return row?.n ?? 0
+  }
+
+  function pageOf(
+    conditions: Conditions,
+    total: number,
+    page: { limit: number; offset: number },
+  ): MessageRow[] {
+    const few = conditions.among !== null && total <= FEW
+    const { where, values } = queryOf(conditions, few)
+    return database
+      .query<MessageRow, SQLQueryBindings[]>(
+        `${MESSAGE_ROWS} WHERE ${where} ORDER BY ${few ? '+' : ''}m.timestamp DESC, m.number DESC LIMIT ? OFFSET ?`,
+      )
+      .all(...values, page.limit, page.offset)
+  }
+
   return {
     get(sessionId, id) {
       const session = numbers.session(sessionId)
@@ -67,18 +102,10 @@ export function createMessages(parts: {
       const session = numbers.session(filter.sessionId)
       const conditions = session && conditionsOf(session, filter, parts)
       if (!session || !conditions) return { messages: [], total: 0 }
-      const { where, values } = conditions
-      // `query` keeps prepared statements by their text, and there are only so many combinations of filters.
-      const rows = database
-        .query<MessageRow, SQLQueryBindings[]>(
-          `${MESSAGE_ROWS} WHERE ${where} ORDER BY m.timestamp DESC, m.number DESC LIMIT ? OFFSET ?`,
-        )
-        .all(...values, filter.limit, filter.offset)
       const total = isCounted(filter)
         ? sumOfCounts(countsOf(session.number, ...spanOfFilter(filter)), filter)
-        : (database
-            .query<{ n: number }, SQLQueryBindings[]>(`SELECT count(*) AS n FROM messages m WHERE ${where}`)
-            .get(...values)?.n ?? 0)
+        : countRows(conditions)
+      const rows = total > filter.offset ? pageOf(conditions, total, filter) : []
       return { messages: shown(session, rows), total }
     },
     searchable: parts.searchable,
