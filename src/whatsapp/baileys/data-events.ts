@@ -84,7 +84,7 @@ function pairTeller({ report }: DataEventParts): TellPairs {
 }
 
 function hearMessages(
-  { creds, inbound, know, earlier, resends, report, clock, log }: DataEventParts,
+  { creds, inbound, know, earlier, resends, report, log }: DataEventParts,
   on: On,
   tellPairs: TellPairs,
 ): void {
@@ -117,7 +117,7 @@ function hearMessages(
     const told = (async () => {
       for (const piece of historyOf(history, around)) {
         report(piece)
-        await clock.sleep(0)
+        await new Promise((resolve) => setImmediate(resolve))
       }
     })()
     told.catch((error: unknown) => log.error('A history could not be read', describe(error)))

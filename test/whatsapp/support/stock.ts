@@ -5,10 +5,12 @@ import type { Phone } from '../../../src/sandbox/phone'
 import { openAuthState } from '../../../src/whatsapp/baileys/auth-state'
 import { baileysLogger } from '../../../src/whatsapp/baileys/logger'
 import { until } from '../../harness/measure'
-import type { TestWorld } from './world'
+import type { TestSession, TestWorld } from './world'
 
 export type StockBaileys = {
   sock: WASocket
+  /** The session on whose vault it works. */
+  session: TestSession
   /** Everything that it has emitted as a message. */
   messages: WAMessage[]
   /** Resolves with a message of this id once it was decrypted. */
@@ -30,6 +32,7 @@ export async function stockBaileys(world: TestWorld, owner: Phone): Promise<Stoc
   await opened.promise
   return {
     sock,
+    session: linked,
     messages,
     heard: (id) =>
       until(`message ${id}`, () => messages.find(({ key, message }) => key.id === id && message) ?? null),

@@ -189,5 +189,10 @@ export function remember(session: TestSession, messageId: string, raw: Uint8Arra
   sent.set(session, own.set(messageId, raw))
 }
 
+/** What was sent is not kept any more. */
+export const forget = (session: TestSession, messageId: string): void => {
+  sent.get(session)?.delete(messageId)
+}
+
 const rawOf = (session: TestSession, messageId: string): Uint8Array | null =>
   sent.get(session)?.get(messageId) ?? null

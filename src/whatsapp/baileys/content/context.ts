@@ -2,6 +2,7 @@
 import { proto } from '@whiskeysockets/baileys'
 import type { MessageContext } from '../../../domain/message'
 import type { EncodeContext } from '../../../domain/whatsapp'
+import { isPerson } from '../people'
 import { albumOf } from './files'
 import { some } from './shapes'
 import { unwrap } from './wrappers'
@@ -47,12 +48,15 @@ export function writeContext({ mentions, quoted, extra, chat }: Given): proto.IC
           stanzaId: quoted.id,
           participant: quoted.sender,
           quotedMessage: quotable(quoted.raw),
-          ...(quoted.chat === chat ? {} : { remoteJid: quoted.chat }),
+          ...(isElsewhere(quoted.chat, chat) ? { remoteJid: quoted.chat } : {}),
         }
       : {}),
   }
   return Object.keys(context).length > 0 ? context : null
 }
+
+/** A person's chat has two addresses; only what many can see is quoted out of its place. */
+const isElsewhere = (from: string, to: string): boolean => from !== to && !isPerson(from)
 
 /** The quoted message without its own quote, its wrappers and its secret: WhatsApp quotes one level deep. */
 function quotable(raw: Uint8Array): proto.IMessage {
