@@ -1,9 +1,14 @@
 /** The document: complete, valid in itself, and made of the schemas that validate. */
-import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Value } from '@sinclair/typebox/value'
+import { ASK_TYPES } from '../../src/domain/content'
 import { ERROR_CODES } from '../../src/domain/errors'
 import { EVENT_NAMES } from '../../src/domain/events'
+import { checker } from '../../src/http/checked'
 import { PUBLIC_ROUTES } from '../../src/http/guard'
+import { SendAnswer } from '../../src/http/send-answer'
+import { ANY_CONTENT, STATUS_CONTENT } from '../../src/http/send-content'
+import { sendBody } from '../../src/http/send-fields'
 import { SessionView } from '../../src/http/session-view'
 import { startApp, type TestApp } from '../harness/app'
 
@@ -13,7 +18,7 @@ type Operation = {
   tags: string[]
   security: object[]
   parameters: { name: string; in: string }[]
-  requestBody?: { content: Record<string, { schema: object }> }
+  requestBody?: { content: Record<string, { schema: object; example?: unknown }> }
   responses: Record<
     string,
     { content?: Record<string, { schema?: object; example?: unknown; examples?: object }> }
@@ -117,6 +122,47 @@ test('the examples of the answers fit their schemas', () => {
   expect(Value.Check(SessionView, (example as { session: unknown }).session)).toBe(true)
 })
 
+describe('every type', () => {
+  test.each(ASK_TYPES)('%s: its example is a good request, its words are there', (type) => {
+    const operation = document.paths[`/api/messages/send/${type}`]?.post
+    const { schema, example } = operation?.requestBody?.content['application/json'] ?? {}
+    expect(() => checker(sendBody(type))(example)).not.toThrow()
+    expect(schema).toEqual({ $ref: `#/components/schemas/${sendBody(type).title}` })
+    expect(Value.Check(SendAnswer, operation?.responses['200']?.content?.['application/json']?.example)).toBe(
+      true,
+    )
+    expect(Object.keys(operation?.responses ?? {})).toEqual(
+      expect.arrayContaining(['200', '202', '400', '404']),
+    )
+  })
+
+  test('those with a file take forms as well', () => {
+    const forms = operations
+      .filter(({ operation }) => operation.requestBody?.content['multipart/form-data'])
+      .map(({ route }) => route.replace('POST /api/messages/', ''))
+    expect(forms.sort()).toEqual([
+      'send',
+      'send/audio',
+      'send/document',
+      'send/image',
+      'send/status',
+      'send/sticker',
+      'send/video',
+      'upload',
+    ])
+  })
+
+  test('the other examples of requests are good ones too', () => {
+    for (const [path, check] of [
+      ['/api/messages/send', (value: unknown) => ANY_CONTENT.check(value)],
+      ['/api/messages/send/status', (value: unknown) => STATUS_CONTENT.check(value)],
+    ] as const) {
+      const { example } = document.paths[path]?.post?.requestBody?.content['application/json'] ?? {}
+      expect(() => check(example)).not.toThrow()
+    }
+  })
+})
+
 test('the scan’s six steps are told where the QR code is', () => {
   const { description } = (document.paths['/api/sessions/{id}/qr']?.get ?? {}) as { description?: string }
   for (const step of [
@@ -138,7 +184,7 @@ test('the page has no outside resource', async () => {
 })
 
 /** POSTs that need no body. */
-const ACTIONS = /\/(start|stop|restart|clear-auth|logout|ticket|regenerate-api-key)$/
+const ACTIONS = /\/(start|stop|restart|clear-auth|logout|ticket|regenerate-api-key|pause|resume)$/
 
 const CONTRACT = [
   'POST /api/auth/register',
@@ -167,7 +213,20 @@ const CONTRACT = [
   'GET /api/sessions/{id}/performance',
   'GET /api/sessions/{id}/events',
   'GET /api/sessions/{id}/ws',
-  'POST /api/messages/send/text',
+  ...ASK_TYPES.map((type) => `POST /api/messages/send/${type}`),
+  'POST /api/messages/send',
+  'POST /api/messages/send/bulk',
+  'POST /api/messages/send/status',
+  'POST /api/messages/send/presence',
+  'POST /api/messages/send/star',
+  'POST /api/messages/send/read',
+  'POST /api/messages/upload',
+  'GET /media/{name}',
+  'GET /api/messages/queue/{sessionId}',
+  'DELETE /api/messages/queue/{messageId}',
+  'POST /api/messages/queue/{sessionId}/pause',
+  'POST /api/messages/queue/{sessionId}/resume',
+  'GET /api/messages/{sessionId}/{messageId}/media',
   'GET /api/messages/history/{sessionId}',
   'GET /api/messages/stats/{sessionId}',
   'GET /api/messages/{sessionId}/{messageId}',

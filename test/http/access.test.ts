@@ -1,7 +1,9 @@
 /** Who may call what: deny by default, scopes, tenants, tickets. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { Elysia } from 'elysia'
+import { ASK_TYPES } from '../../src/domain/content'
 import { assertGuarded, PUBLIC_ROUTES } from '../../src/http/guard'
+import { sendExample } from '../../src/http/send-types'
 import { OWNER_KEY, startApp, type TestApp } from '../harness/app'
 import { openStream } from '../harness/stream'
 
@@ -184,6 +186,17 @@ describe('credentials', () => {
   })
 })
 
+/** A good body for every route that sends. */
+const sends = (sessionId: string): Record<string, object> => ({
+  ...Object.fromEntries(ASK_TYPES.map((type) => [`/${type}`, { ...sendExample(type), sessionId }])),
+  '': { sessionId, to: '1234567', content: { type: 'text', text: 'x' } },
+  '/status': { sessionId, audience: ['1234567'], content: { type: 'text', text: 'x' } },
+  '/bulk': { sessionId, messages: [{ to: '1234567', text: 'x' }] },
+  '/presence': { sessionId, presence: 'available' },
+  '/star': { sessionId, messageId: 'x' },
+  '/read': { sessionId, messageIds: ['x'] },
+})
+
 describe('tenants', () => {
   test('another tenant’s session does not exist, on any route', async () => {
     const foreign = (await routes()).filter(({ path }) => /\/(sessions\/\{id\}|\{sessionId\})/.test(path))
@@ -209,11 +222,22 @@ describe('tenants', () => {
         code: 'SESSION_NOT_FOUND',
       })
     }
-    const sent = await server.call('POST', '/api/messages/send/text', {
+    for (const [path, body] of Object.entries(sends(adasSession))) {
+      const sent = await server.call('POST', `/api/messages/send${path}`, { key: bob.apiKey, body })
+      expect({ path, status: sent.status, code: sent.body.code }).toEqual({
+        path,
+        status: 404,
+        code: 'SESSION_NOT_FOUND',
+      })
+      // Control: to her own session the same body gets further.
+      const own = await server.call('POST', `/api/messages/send${path}`, { key: ada.apiKey, body })
+      expect({ path, code: own.body.code }).not.toEqual({ path, code: 'SESSION_NOT_FOUND' })
+      expect({ path, code: own.body.code }).not.toEqual({ path, code: 'VALIDATION_ERROR' })
+    }
+    const cancelled = await server.call('DELETE', `/api/messages/queue/x?sessionId=${adasSession}`, {
       key: bob.apiKey,
-      body: { sessionId: adasSession, to: '1234567', text: 'x' },
     })
-    expect(sent.body.code).toBe('SESSION_NOT_FOUND')
+    expect(cancelled.body.code).toBe('SESSION_NOT_FOUND')
     const { sessions } = await server.ok<{ sessions: object[] }>('GET', '/api/sessions', { key: bob.apiKey })
     expect(sessions).toEqual([])
     const named = await server.call('GET', `/api/events?sessionIds=${adasSession}`, { key: bob.apiKey })
