@@ -38,6 +38,7 @@ const session = (status: SessionStatus, also: Partial<Session> = {}): Session =>
   credentials: status === 'qr_generated' ? 'none' : 'linked',
   me: status === 'qr_generated' ? null : me,
   clientVersion: null,
+  restriction: null,
   lastDisconnect: null,
   createdAt: NOW - 100_000,
   updatedAt: NOW - 100_000,

@@ -12,6 +12,7 @@ import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sand
 import { createSupervisor, type Supervisor, type SupervisorOptions } from '../../src/sessions/supervisor'
 import { openStorage, type Storage } from '../../src/storage/open'
 import { createNetwork, type Network, type NetworkOptions } from '../../src/whatsapp/baileys/network'
+import { MEDIA_KEPT, mediaOf } from './media-desk'
 
 export const TENANT: TenantId = asTenantId('tenant-1')
 
@@ -111,6 +112,7 @@ export async function createAppParts(options: AppPartsOptions = {}): Promise<App
       }
     })()
     const supervisor = createSupervisor({
+      ...mediaOf(storage),
       whatsapp: network,
       sessions: storage.sessions,
       messages: storage.messages,
@@ -126,6 +128,7 @@ export async function createAppParts(options: AppPartsOptions = {}): Promise<App
         resumeConcurrency: 16,
         maxQueue: 1_000,
         ackTimeoutMs: 20_000,
+        mediaKeptMs: MEDIA_KEPT,
         ...options.supervisor,
       },
     })

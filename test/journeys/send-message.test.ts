@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { asJid, phoneJid, type SessionId } from '../../src/domain/ids'
+import type { SendRequest } from '../../src/domain/sending'
 import type { Phone } from '../../src/sandbox/phone'
-import type { SendInput } from '../../src/sessions/supervisor'
 import { type AppParts, createAppParts } from '../harness/app-parts'
 import { until } from '../harness/measure'
 
@@ -17,12 +17,10 @@ beforeAll(async () => {
 })
 afterAll(() => parts.stop())
 
-const send = (text: string, also: Partial<SendInput> = {}) =>
-  parts.supervisor.send(id, {
-    to: phoneJid('4915122222222'),
-    content: { type: 'text', text },
-    ...also,
-  })
+const send = async (text: string, also: Partial<SendRequest> = {}) => {
+  const to = phoneJid('4915122222222')
+  return (await parts.supervisor.send(id, { to, ask: { type: 'text', text }, ...also })).message
+}
 const textsOf = (phone: Phone) =>
   phone.messages().map(({ content }) => (content.type === 'text' ? content.text : content.type))
 

@@ -13,8 +13,10 @@ beforeEach(async () => {
 })
 afterEach(() => parts.stop())
 
-const say = (id: Parameters<AppParts['supervisor']['send']>[0], text: string) =>
-  parts.supervisor.send(id, { to: phoneJid(ada.phoneNumber), content: { type: 'text', text } })
+const say = async (id: Parameters<AppParts['supervisor']['send']>[0], text: string) => {
+  const ask = { type: 'text' as const, text }
+  return (await parts.supervisor.send(id, { to: phoneJid(ada.phoneNumber), ask })).message
+}
 
 describe('restart', () => {
   test('after a crash sessions come back without a code, and talk on', async () => {

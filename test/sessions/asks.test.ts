@@ -7,7 +7,8 @@ import { asFileId } from '../../src/domain/media'
 import type { SendRequest } from '../../src/domain/sending'
 import { SendUnconfirmed } from '../../src/domain/whatsapp'
 import { settle } from '../harness/clock'
-import { createRig, MEDIA_KEPT, type Rig, TENANT } from './rig'
+import { MEDIA_KEPT } from '../harness/media-desk'
+import { createRig, type Rig, TENANT } from './rig'
 import { ADA, adaPhone } from './scripted-whatsapp'
 
 let rig: Rig

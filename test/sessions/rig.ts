@@ -7,21 +7,15 @@ import { fail } from '../../src/domain/errors'
 import { asTenantId, type SessionId } from '../../src/domain/ids'
 import type { Entry } from '../../src/domain/journal'
 import type { Session, SessionSettings, SessionStatus } from '../../src/domain/session'
-import { type Clock, systemClock } from '../../src/lib/clock'
+import type { Clock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
-import { createOutbound } from '../../src/lib/outbound'
-import { MEDIA_CAPS } from '../../src/media/caps'
-import { createDesk } from '../../src/media/desk'
-import { createIncoming } from '../../src/media/incoming'
-import { createVoiceStudio } from '../../src/media/voice-studio'
 import { createSupervisor, type Supervisor, type SupervisorOptions } from '../../src/sessions/supervisor'
 import { openStorage } from '../../src/storage/open'
 import { createManualClock, type ManualClock, settle } from '../harness/clock'
+import { MEDIA_KEPT, mediaOf } from '../harness/media-desk'
 import { createScriptedWhatsApp, type ScriptedWhatsApp } from './scripted-whatsapp'
 
 export const TENANT = asTenantId('tenant-1')
-/** How long files of messages are kept. */
-export const MEDIA_KEPT = 30 * 86_400_000
 
 type Told = { event: string; sessionId: string; kept: boolean } & Record<string, unknown>
 
@@ -101,24 +95,8 @@ export async function createRig(
         return storage.ledger.commit(facts)
       },
     }
-    const files = storage.media
     const supervisor = createSupervisor({
-      desk: createDesk({
-        store: files,
-        outbound: createOutbound({
-          policy: { allowInsecure: false, allowPlain: true, allowNetworks: ['127.0.0.0/8'] },
-          fetch: (url, init) => fetch(url, init),
-          clock: systemClock,
-        }),
-        clock,
-        log: silentLog,
-        caps: MEDIA_CAPS,
-        ffmpeg: null,
-        voice: createVoiceStudio({ clock: systemClock }),
-        keptMs: { staged: 3_600_000, uploads: 86_400_000 },
-      }),
-      files,
-      received: createIncoming({ store: files, clock, maxBytes: 1_000_000, keptMs: MEDIA_KEPT }),
+      ...mediaOf(storage, clock),
       whatsapp,
       sessions: storage.sessions,
       messages: storage.messages,
