@@ -3,12 +3,13 @@ import { makeWASocket, type WAMessage } from '@whiskeysockets/baileys'
 import { asJid } from '../../src/domain/ids'
 import { type Clock, systemClock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
+import type { PhoneContent } from '../../src/sandbox/content-schemas'
 import type { Phone } from '../../src/sandbox/phone'
 import { openAuthState } from '../../src/whatsapp/baileys/auth-state'
 import { PLAINTEXT_KEPT_MS } from '../../src/whatsapp/baileys/inbound-journal'
 import { baileysLogger } from '../../src/whatsapp/baileys/logger'
 import { until } from '../harness/measure'
-import { createWorld, type TestSession, type TestWorld } from './support/world'
+import { context, createWorld, remember, type TestSession, type TestWorld } from './support/world'
 
 let world: TestWorld
 let alice: Phone
@@ -210,6 +211,69 @@ describe('the inbound journal', () => {
       .slice(since)
       .flatMap((report) => (report.kind === 'messages' ? report.messages : []))
     expect(new Set(got.map(({ id }) => id as string))).toEqual(new Set(sent))
+  })
+
+  test('what is done to messages is reported once, and once more after a crash, votes opened', async () => {
+    const poll = { type: 'poll' as const, question: '?', options: ['a', 'b'], selectable: 1 }
+    const raw = world.network.encode(poll, context({ chat: asJid(bob.lid), me: asJid(alice.lid) }))
+    const id = world.network.newMessageId()
+    remember(session, id, raw)
+    await session.connection.send({ id, to: asJid(bob.lid), raw })
+    await bob.waitForMessage((message) => message.id === id)
+    const { id: text } = await bob.send(alice.jid, 'frist')
+    await session.next('messages', ({ messages }) => messages[0]?.id === text, 0)
+
+    session.recording = false
+    const done: PhoneContent[] = [
+      { type: 'vote', targetMessageId: id, options: ['b'] },
+      { type: 'reaction', targetMessageId: id, emoji: '👍' },
+      { type: 'edit', targetMessageId: text, text: 'first' },
+      { type: 'pin', targetMessageId: id, pinned: true, seconds: 86_400 },
+      { type: 'delete', targetMessageId: text },
+    ]
+    const ids: string[] = []
+    for (const content of done) ids.push((await bob.send(alice.jid, content)).id)
+    const contents = (since: number) =>
+      session.reports
+        .slice(since)
+        .flatMap((report) => (report.kind === 'messages' ? report.messages : []))
+        .filter((message) => ids.includes(message.id))
+        .map(({ content }) => content)
+    await until('all of it', () => (contents(0).length >= done.length ? true : null))
+    expect(contents(0)).toEqual(done as never)
+
+    const since = session.reports.length
+    await reopen(session)
+    await until('all of it again', () => (contents(since).length >= done.length ? true : null))
+    const marker = session.next('messages', ({ messages }) => messages[0]?.content.type === 'text')
+    await bob.send(alice.jid, 'marker')
+    await marker
+    expect(contents(since)).toEqual(done as never)
+  })
+
+  test('a history that was not stored is told again after a crash', async () => {
+    const carol = world.phone('491700000003')
+    const { id } = await carol.send(bob.jid, 'before linking')
+    await bob.waitForMessage((message) => message.id === id)
+    const late = world.session()
+    late.recording = false
+    late.open()
+    const { text } = await late.next('qr', undefined, 0)
+    const closed = late.next('closed')
+    await bob.scan(text)
+    await closed
+    const histories = (since: number) =>
+      late.reports
+        .slice(since)
+        .flatMap((report) => (report.kind === 'history' ? report.messages : []))
+        .filter((message) => (message.id as string) === id)
+    await reopen(late)
+    await until('the history', () => (histories(0).length > 0 ? true : null))
+    await until('its stanza to be done', () => (late.of('handled').length > 0 ? true : null))
+    const since = late.reports.length
+    await reopen(late)
+    await until('the history again', () => (histories(since).length > 0 ? true : null))
+    expect(late.of('messages')).toEqual([])
   })
 
   test('a message by another own device is ours, in its chat', async () => {
