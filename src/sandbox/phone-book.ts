@@ -6,6 +6,7 @@ import type { BinaryNode } from '@whiskeysockets/baileys'
 import { parseJid } from './jid'
 import { bytesOf, child, childBytes, children, node, readNumber, SERVER } from './node'
 import { type KeyBundle, type PhoneSignal, withDevice } from './phone-signal'
+import { Refusal } from './refusal'
 import type { PhoneUplink } from './types'
 
 export type GroupInfo = {
@@ -32,6 +33,8 @@ export interface PhoneBook {
   /** Opens sessions with those devices that have none; `renew` replaces existing ones. */
   openSessions(devices: string[], renew?: boolean): Promise<void>
   group(jid: string): Promise<GroupInfo>
+  /** Null for a group that the phone is not in (any more): it tells nothing. */
+  groupIfMember(jid: string): Promise<GroupInfo | null>
   forgetDevices(user: string): void
   forgetGroup(jid: string): void
 }
@@ -72,6 +75,30 @@ export function createPhoneBook(uplink: () => PhoneUplink, signal: PhoneSignal):
     }
   }
 
+  async function group(jid: string): Promise<GroupInfo> {
+    const known = groups.get(jid)
+    if (known) return known
+    const answer = await uplink().query(
+      node('iq', { type: 'get', xmlns: 'w:g2', to: jid }, [node('query', { request: 'interactive' })]),
+    )
+    const group = child(answer, 'group')
+    const people = children(group, 'participant')
+    const info: GroupInfo = {
+      jid,
+      subject: group?.attrs.subject ?? '',
+      addressing: group?.attrs.addressing_mode === 'pn' ? 'pn' : 'lid',
+      members: people.flatMap(({ attrs }) => attrs.jid ?? []),
+      admins: people.flatMap(({ attrs }) => (attrs.type && attrs.jid ? attrs.jid : [])),
+    }
+    for (const { attrs } of people) {
+      const other = attrs.phone_number ?? attrs.lid
+      if (!attrs.jid || !other) continue
+      await (info.addressing === 'lid' ? signal.learn(other, attrs.jid) : signal.learn(attrs.jid, other))
+    }
+    groups.set(jid, info)
+    return info
+  }
+
   return {
     async devicesOf(users) {
       const missing = [...new Set(users)].filter((user) => !devices.has(user))
@@ -101,28 +128,14 @@ export function createPhoneBook(uplink: () => PhoneUplink, signal: PhoneSignal):
       }
     },
 
-    async group(jid) {
-      const known = groups.get(jid)
-      if (known) return known
-      const answer = await uplink().query(
-        node('iq', { type: 'get', xmlns: 'w:g2', to: jid }, [node('query', { request: 'interactive' })]),
-      )
-      const group = child(answer, 'group')
-      const people = children(group, 'participant')
-      const info: GroupInfo = {
-        jid,
-        subject: group?.attrs.subject ?? '',
-        addressing: group?.attrs.addressing_mode === 'pn' ? 'pn' : 'lid',
-        members: people.flatMap(({ attrs }) => attrs.jid ?? []),
-        admins: people.flatMap(({ attrs }) => (attrs.type && attrs.jid ? attrs.jid : [])),
+    group,
+    async groupIfMember(jid) {
+      try {
+        return await group(jid)
+      } catch (error) {
+        if (error instanceof Refusal) return null
+        throw error
       }
-      for (const { attrs } of people) {
-        const other = attrs.phone_number ?? attrs.lid
-        if (!attrs.jid || !other) continue
-        await (info.addressing === 'lid' ? signal.learn(other, attrs.jid) : signal.learn(attrs.jid, other))
-      }
-      groups.set(jid, info)
-      return info
     },
 
     forgetDevices: (user) => {

@@ -10,9 +10,9 @@ import { signGrant, signKeyIndexList } from './adv'
 import { jidOf, parseJid } from './jid'
 import { child, childBytes, childText, node, SERVER } from './node'
 import type { PhoneAppState } from './phone-app-state'
-import { findMessage, historyOf, webMessage } from './phone-history'
+import { type HistoryParts, historyPieces, webMessage } from './phone-history'
 import type { PhoneJournal } from './phone-journal'
-import { mediaOf, sealRetry } from './phone-media'
+import { type MediaAccess, mediaOf, sealRetry, uploadFile } from './phone-media'
 import type { PhoneOutbox } from './phone-outbox'
 import { messageId } from './phone-outbox'
 import { beginCodePairing, type CodePairing, finishCodePairing, PairingError, parseQr } from './phone-pairing'
@@ -29,6 +29,9 @@ export type CompanionParts = {
   outbox: PhoneOutbox
   own(): { pn: string; lid: string }
   appState: PhoneAppState
+  /** How a history names messages, chats and people. */
+  names: Omit<HistoryParts, 'journal' | 'appState' | 'own'>
+  mediaAccess(): Promise<MediaAccess>
   clock: Clock
   /** Runs work in the phone's one line of events. */
   inTurn<T>(work: () => Promise<T>): Promise<T>
@@ -57,6 +60,8 @@ const HELLO_WAIT_MS = 2_000
 type Hello = { ref: string; wrapped: Buffer }
 type Finish = { bundle: Buffer; companionIdentity: Buffer }
 
+const MOST_INLINE_BYTES = 65_536
+const { HistorySyncType } = proto.HistorySync
 const PROTOCOL = proto.Message.ProtocolMessage.Type
 
 /** Makes the companion side of a phone. */
@@ -66,6 +71,7 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
   let heard: (() => void) | null = null
   let finish: ((answer: Finish) => void) | null = null
   const seconds = () => Math.floor(parts.clock.now() / 1000)
+  const history: HistoryParts = { journal, appState: parts.appState, own: own(), ...parts.names }
   const freshId = () => messageId(randomBytes(16))
 
   async function link(ref: string, companionIdentity: Buffer, advSecret: Buffer): Promise<Device> {
@@ -124,17 +130,24 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
   }
 
   async function sendHistory(deviceId: number): Promise<void> {
-    const history = historyOf(journal, own())
-    const payload = deflateSync(proto.HistorySync.encode(history).finish())
+    for (const piece of await historyPieces(history)) await sendPiece(deviceId, piece)
+  }
+
+  /** A short first piece travels in the message itself, the others by the media host. */
+  async function sendPiece(deviceId: number, piece: proto.IHistorySync): Promise<void> {
+    const payload = deflateSync(proto.HistorySync.encode(proto.HistorySync.fromObject(piece)).finish())
+    const inline = piece.syncType === HistorySyncType.INITIAL_BOOTSTRAP && payload.length <= MOST_INLINE_BYTES
+    const place = inline
+      ? { initialHistBootstrapInlinePayload: payload }
+      : await uploadFile(await parts.mediaAccess(), 'md-msg-hist', payload)
+    const { syncType, chunkOrder, progress } = piece
     await outbox.sendToCompanion(deviceId, freshId(), {
       protocolMessage: {
         type: PROTOCOL.HISTORY_SYNC_NOTIFICATION,
-        historySyncNotification: {
-          syncType: proto.Message.HistorySyncType.INITIAL_BOOTSTRAP,
-          chunkOrder: 1,
-          progress: 100,
-          initialHistBootstrapInlinePayload: payload,
-        },
+        historySyncNotification: proto.Message.HistorySyncNotification.fromObject({
+          ...{ syncType, chunkOrder, progress },
+          ...place,
+        }),
       },
     })
   }
@@ -144,18 +157,20 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
     requestId: string,
     request: proto.Message.IPeerDataOperationRequestMessage,
   ) {
-    const results = (request.placeholderMessageResendRequest ?? []).map(({ messageKey }) => {
-      const found = findMessage(journal, messageKey?.id ?? '')
-      return found
-        ? {
-            placeholderMessageResendResponse: {
-              webMessageInfoBytes: proto.WebMessageInfo.encode(
-                webMessage(found.shown, found.message),
-              ).finish(),
-            },
-          }
-        : {}
-    })
+    const results: proto.Message.PeerDataOperationRequestResponseMessage.IPeerDataOperationResult[] = []
+    for (const { messageKey } of request.placeholderMessageResendRequest ?? []) {
+      const found = journal.find(messageKey?.id ?? '')
+      const message = found && proto.WebMessageInfo.fromObject(await webMessage(found, history))
+      results.push(
+        message
+          ? {
+              placeholderMessageResendResponse: {
+                webMessageInfoBytes: proto.WebMessageInfo.encode(message).finish(),
+              },
+            }
+          : {},
+      )
+    }
     await outbox.sendToCompanion(deviceId, freshId(), {
       protocolMessage: {
         type: PROTOCOL.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
@@ -250,7 +265,7 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
     onMediaRequest(receipt) {
       const { id = '', from } = receipt.attrs
       const rmr = child(receipt, 'rmr')
-      const found = findMessage(journal, id)
+      const found = journal.find(id)
       const media = found && mediaOf(found.message)
       const { mediaKey, directPath } = media?.file ?? {}
       const renewed = directPath ? parts.renewMedia(directPath) : null

@@ -31,6 +31,7 @@ export interface PhoneDeeds {
 }
 
 type Deed = {
+  id: string
   by: string
   content: Record<string, unknown>
   message: proto.IMessage
@@ -81,7 +82,7 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
   async function isAdmin(group: string, person: string): Promise<boolean> {
     if (!isGroup(group)) return false
     const names = await namesOf(person)
-    return (await book.group(group)).admins.some((admin) => names.includes(admin))
+    return (await book.groupIfMember(group))?.admins.some((admin) => names.includes(admin)) ?? false
   }
 
   /** The list with this person's entry replaced, or without it; null when a later one is there already. */
@@ -93,9 +94,13 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
   }
 
   const DEEDS: Record<DeedType, (target: Entry, deed: Deed) => Outcome> = {
-    reaction(target, { by, at, content }) {
+    reaction(target, { id, by, at, content }) {
       const emoji = String(content.emoji)
-      const reactions = replaced(target.afterlife?.reactions ?? [], { emoji, from: by, at }, emoji !== '')
+      const reactions = replaced(
+        target.afterlife?.reactions ?? [],
+        { messageId: id, emoji, from: by, at },
+        emoji !== '',
+      )
       if (!reactions) return 'a later reaction of the same person is there'
       change(target, { reactions })
       return null
@@ -120,7 +125,7 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
       return null
     },
 
-    async vote(target, { by, at, content, message }) {
+    async vote(target, { id, by, at, content, message }) {
       if (target.shown.content.type !== 'poll') return 'the message is no poll'
       const chosen = await openedVote(target, by, message)
       if (!chosen) return 'the vote was not sealed for this poll by its sender'
@@ -131,7 +136,7 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
       const selectable = Number(target.shown.content.selectable ?? 0)
       if (selectable > 0 && named.length > selectable) return 'the poll does not allow so many options'
       content.options = named
-      const vote = { options: named, from: by, at }
+      const vote = { messageId: id, options: named, from: by, at }
       const votes = replaced(target.afterlife?.votes ?? [], vote, named.length > 0)
       if (!votes) return 'a later vote of the same person is there'
       change(target, { votes })
@@ -165,7 +170,7 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
       return
     }
     const gone = target.afterlife?.deleted === true
-    const deed = { by: shown.from, content: shown.content, message, at: sentAt(entry) }
+    const deed = { id: shown.id, by: shown.from, content: shown.content, message, at: sentAt(entry) }
     const refused = gone ? 'the message was deleted' : await judge(target, deed)
     if (refused !== null) shown.refused = refused
     journal.save(entry)

@@ -1,52 +1,171 @@
 /** What a phone knows of past messages, in the form in which companions are given it. */
 import { proto } from '@whiskeysockets/baileys'
-import type { PhoneJournal, PhoneMessage } from './phone-journal'
+import { DEED_TYPES, secretOf } from './content-deeds'
+import { optionHash } from './content-votes'
+import { isChannel, isGroup, isShared, STATUS } from './jid'
+import type { PhoneAppState } from './phone-app-state'
+import { type Entry, type PhoneJournal, type SentStatus, statusOf } from './phone-journal'
+
+export type HistoryParts = {
+  journal: PhoneJournal
+  appState: PhoneAppState
+  own: { pn: string; lid: string }
+  /** A message's key, and a person or chat, as the phone names them to its companions. */
+  keyOf(entry: Entry): Promise<proto.IMessageKey>
+  chatName(chat: string): Promise<string>
+  /** Both names of a person; null for those unknown. */
+  lidOf(pn: string): Promise<string | null>
+  /** A group's subject; null when the phone may not know it. */
+  subjectOf(group: string): Promise<string | null>
+}
 
 const HISTORY_CHATS = 50
-const HISTORY_PER_CHAT = 20
+/** How many messages of a chat come at once; what is older follows. */
+const FIRST_PER_CHAT = 20
+/** How many messages a later piece holds at most. */
+const PER_PIECE = 200
 
-/** A message of either direction. */
-export function findMessage(
-  journal: PhoneJournal,
-  id: string,
-): { shown: PhoneMessage; message: proto.IMessage } | null {
-  return journal.findReceived(id) ?? journal.findSent(id)
+const { HistorySyncType } = proto.HistorySync
+const { Status, StubType } = proto.WebMessageInfo
+const STATUSES: Record<SentStatus, proto.WebMessageInfo.Status> = {
+  sent: Status.SERVER_ACK,
+  delivered: Status.DELIVERY_ACK,
+  read: Status.READ,
+  played: Status.PLAYED,
 }
+/** What acts on other messages is in these messages already; settings are in the chat. */
+const NO_MESSAGES: readonly string[] = [...DEED_TYPES, 'disappearing']
 
-/** A message as it stands in a history. */
-export function webMessage(shown: PhoneMessage, message: proto.IMessage): proto.IWebMessageInfo {
-  const inGroup = shown.chat.endsWith('@g.us')
+/** A message as it stands in a history, with what has become of it. */
+export async function webMessage(entry: Entry, parts: HistoryParts): Promise<proto.IWebMessageInfo> {
+  const { shown, message, afterlife } = entry
+  const key = await parts.keyOf(entry)
+  const secret = secretOf(message)
+  const by = async (person: string, id: string): Promise<proto.IMessageKey> => {
+    const fromMe = person === parts.own.pn
+    const participant = isShared(shown.chat) ? await parts.chatName(person) : null
+    return { remoteJid: key.remoteJid ?? null, fromMe, id, ...(participant ? { participant } : {}) }
+  }
   return {
-    key: {
-      remoteJid: shown.chat,
-      fromMe: shown.fromMe,
-      id: shown.id,
-      ...(inGroup ? { participant: shown.from } : {}),
-    },
-    message,
+    key,
     messageTimestamp: shown.timestamp,
+    ...(afterlife?.deleted ? { messageStubType: StubType.REVOKE } : { message }),
+    ...(key.participant ? { participant: key.participant } : {}),
+    ...('receipts' in entry ? { status: STATUSES[statusOf(entry)] } : {}),
     ...(shown.pushName ? { pushName: shown.pushName } : {}),
+    ...(afterlife?.starred ? { starred: true } : {}),
+    ...(secret ? { messageSecret: secret } : {}),
+    reactions: await Promise.all(
+      (afterlife?.reactions ?? []).map(async ({ messageId, emoji, from, at }) => ({
+        key: await by(from, messageId),
+        text: emoji,
+        senderTimestampMs: at,
+      })),
+    ),
+    pollUpdates: await Promise.all(
+      (afterlife?.votes ?? []).map(async ({ messageId, options, from, at }) => ({
+        pollUpdateMessageKey: await by(from, messageId),
+        vote: { selectedOptions: options.map(optionHash) },
+        senderTimestampMs: at,
+      })),
+    ),
   }
 }
 
-/** The latest messages of the latest chats, oldest first in each. */
-export function historyOf(journal: PhoneJournal, own: { pn: string; lid: string }): proto.IHistorySync {
-  const chats = new Map<string, { shown: PhoneMessage; message: proto.IMessage }[]>()
-  const all = [...journal.received(), ...journal.sent()].sort((a, b) => a.shown.timestamp - b.shown.timestamp)
-  for (const entry of all) {
-    const chat = chats.get(entry.shown.chat) ?? []
-    chats.delete(entry.shown.chat)
-    chats.set(entry.shown.chat, [...chat, entry].slice(-HISTORY_PER_CHAT))
+/** By chat, the latest chats only; oldest message first in each. */
+function chatsOf(journal: PhoneJournal): Map<string, Entry[]> {
+  const chats = new Map<string, Entry[]>()
+  const all: Entry[] = [...journal.received(), ...journal.sent()]
+  for (const entry of all.sort((a, b) => a.shown.timestamp - b.shown.timestamp)) {
+    const { chat, content } = entry.shown
+    if (NO_MESSAGES.includes(content.type) || isChannel(chat)) continue
+    const entries = chats.get(chat) ?? []
+    entries.push(entry)
+    // The chat that was spoken in last is the last of the map.
+    chats.delete(chat)
+    chats.set(chat, entries)
   }
+  return new Map([...chats].slice(-HISTORY_CHATS))
+}
+
+/** All there is to hand over to a new companion, in the order and in pieces as phones send them. */
+export async function historyPieces(parts: HistoryParts): Promise<proto.IHistorySync[]> {
+  const { journal, own } = parts
+  const chats = chatsOf(journal)
+  const posts = chats.get(STATUS) ?? []
+  chats.delete(STATUS)
+
+  const first: proto.IConversation[] = []
+  const older: { id: string; entries: Entry[] }[] = []
+  const mappings = new Map([[own.pn, own.lid]])
+  for (const [chat, entries] of chats) {
+    const conversation = await conversationOf(chat, entries.slice(-FIRST_PER_CHAT), parts)
+    first.push(conversation)
+    if (conversation.pnJid && conversation.lidJid) mappings.set(conversation.pnJid, conversation.lidJid)
+    const rest = entries.slice(0, -FIRST_PER_CHAT)
+    for (let end = rest.length; end > 0; end -= PER_PIECE) {
+      older.push({ id: conversation.id ?? chat, entries: rest.slice(Math.max(0, end - PER_PIECE), end) })
+    }
+  }
+  const pieces: proto.IHistorySync[] = [
+    {
+      syncType: HistorySyncType.INITIAL_BOOTSTRAP,
+      conversations: first,
+      phoneNumberToLidMappings: [...mappings].map(([pnJid, lidJid]) => ({ pnJid, lidJid })),
+    },
+  ]
+  const pushnames = await namesIn(journal, parts)
+  if (pushnames.length > 0) pieces.push({ syncType: HistorySyncType.PUSH_NAME, pushnames })
+  if (posts.length > 0) {
+    const statusV3Messages = await Promise.all(posts.map((entry) => webMessage(entry, parts)))
+    pieces.push({ syncType: HistorySyncType.INITIAL_STATUS_V3, statusV3Messages })
+  }
+  for (const { id, entries } of older) {
+    const messages = await newestFirst(entries, parts)
+    pieces.push({ syncType: HistorySyncType.RECENT, conversations: [{ id, messages }] })
+  }
+  return pieces.map((piece, at) => ({
+    ...piece,
+    chunkOrder: at + 1,
+    progress: Math.floor(((at + 1) / pieces.length) * 100),
+  }))
+}
+
+async function newestFirst(entries: readonly Entry[], parts: HistoryParts): Promise<proto.IHistorySyncMsg[]> {
+  const messages = await Promise.all(entries.map((entry) => webMessage(entry, parts)))
+  return messages.map((message) => ({ message })).reverse()
+}
+
+async function conversationOf(
+  chat: string,
+  entries: Entry[],
+  parts: HistoryParts,
+): Promise<proto.IConversation> {
+  const marks = parts.appState.chats().get(chat)
+  const lidJid = isGroup(chat) ? null : chat.endsWith('@lid') ? chat : await parts.lidOf(chat)
+  const pnJid = isGroup(chat) || chat.endsWith('@lid') ? null : chat
+  const name = isGroup(chat) ? await parts.subjectOf(chat) : null
+  const last = entries.at(-1)?.shown.timestamp ?? 0
   return {
-    syncType: proto.HistorySync.HistorySyncType.INITIAL_BOOTSTRAP,
-    progress: 100,
-    chunkOrder: 1,
-    conversations: [...chats].slice(-HISTORY_CHATS).map(([id, entries]) => ({
-      id,
-      conversationTimestamp: entries.at(-1)?.shown.timestamp ?? 0,
-      messages: entries.map(({ shown, message }) => ({ message: webMessage(shown, message) })).reverse(),
-    })),
-    phoneNumberToLidMappings: [{ pnJid: own.pn, lidJid: own.lid }],
+    id: await parts.chatName(chat),
+    conversationTimestamp: last,
+    ...(pnJid ? { pnJid } : {}),
+    ...(lidJid ? { lidJid } : {}),
+    ...(name ? { name } : {}),
+    ...(marks?.archived ? { archived: true } : {}),
+    ...(marks?.pinned ? { pinned: last } : {}),
+    ...(marks?.mutedUntil ? { muteEndTime: marks.mutedUntil } : {}),
+    messages: await newestFirst(entries, parts),
   }
+}
+
+/** The name each person last gave itself. */
+async function namesIn(journal: PhoneJournal, parts: HistoryParts): Promise<proto.IPushname[]> {
+  const names = new Map<string, string>()
+  for (const { shown } of journal.received()) {
+    if (shown.pushName && !shown.fromMe && !isChannel(shown.from)) names.set(shown.from, shown.pushName)
+  }
+  return Promise.all(
+    [...names].map(async ([person, pushname]) => ({ id: await parts.chatName(person), pushname })),
+  )
 }

@@ -37,9 +37,9 @@ export type Afterlife = {
   pinned: boolean
   starred: boolean
   /** One per person, the latest; `at` in milliseconds, as its sender says. */
-  reactions: { emoji: string; from: string; at: number }[]
+  reactions: { messageId: string; emoji: string; from: string; at: number }[]
   /** Of a poll; one per person, the latest. */
-  votes: { options: string[]; from: string; at: number }[]
+  votes: { messageId: string; options: string[]; from: string; at: number }[]
 }
 
 /** A message with everything that has happened to it. */

@@ -22,12 +22,15 @@ import type { UploadedFile } from './content-shape'
 import { node } from './node'
 
 const MAC_BYTES = 10
+/** What a file is to WhatsApp: decides its keys and where it is uploaded. */
+export type FileKind = MediaContent['type'] | 'md-msg-hist'
 const UPLOAD_FOLDER = {
   image: 'image',
   video: 'video',
   audio: 'audio',
   document: 'document',
   sticker: 'image',
+  'md-msg-hist': 'md-app-state',
 } as const
 
 /** Thrown when a downloaded file is not the one its message describes. */
@@ -38,7 +41,7 @@ export class BrokenMedia extends Error {
   }
 }
 
-function keysFor(mediaKey: Uint8Array, type: MediaContent['type']) {
+function keysFor(mediaKey: Uint8Array, type: FileKind) {
   const info = `WhatsApp ${MEDIA_HKDF_KEY_MAPPING[type]} Keys`
   const expanded = Buffer.from(hkdfSync('sha256', mediaKey, Buffer.alloc(0), info, 112))
   return {
@@ -62,11 +65,7 @@ export type MediaAccess = {
 }
 
 /** Encrypts a file and uploads it; throws when the host refuses it. */
-export async function uploadFile(
-  access: MediaAccess,
-  type: MediaContent['type'],
-  plain: Buffer,
-): Promise<UploadedFile> {
+export async function uploadFile(access: MediaAccess, type: FileKind, plain: Buffer): Promise<UploadedFile> {
   const mediaKey = randomBytes(32)
   const { iv, cipherKey, macKey } = keysFor(mediaKey, type)
   const cipher = createCipheriv('aes-256-cbc', cipherKey, iv)

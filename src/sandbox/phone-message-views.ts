@@ -16,16 +16,18 @@ const said = {
   refused: Type.Optional(Type.String({ description: 'Why the phone did not do what the message asks for' })),
   audience: Type.Optional(Type.Array(Type.String())),
 }
-const milliseconds = Type.Integer({ description: 'Milliseconds since 1970, as the sender says' })
+const done = {
+  messageId: Type.String(),
+  from: Type.String(),
+  at: Type.Integer({ description: 'Milliseconds since 1970, as the sender says' }),
+}
 const afterlife = {
   edited: Type.Boolean(),
   deleted: Type.Boolean({ description: 'Taken back for everyone: its content is gone' }),
   pinned: Type.Boolean(),
   starred: Type.Boolean(),
-  reactions: Type.Array(Type.Object({ emoji: Type.String(), from: Type.String(), at: milliseconds })),
-  votes: Type.Array(
-    Type.Object({ options: Type.Array(Type.String()), from: Type.String(), at: milliseconds }),
-  ),
+  reactions: Type.Array(Type.Object({ ...done, emoji: Type.String() })),
+  votes: Type.Array(Type.Object({ ...done, options: Type.Array(Type.String()) })),
   tally: Type.Optional(
     Type.Record(Type.String(), Type.Integer(), { description: 'Of a poll: votes by option' }),
   ),

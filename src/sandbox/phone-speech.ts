@@ -11,7 +11,7 @@ import { type KnownMessage, UnknownMessage, type UploadedFile } from './content-
 import { isChannel, isShared, jidOf, parseJid, STATUS } from './jid'
 import type { PhoneBook } from './phone-book'
 import type { PhoneDeeds } from './phone-deeds'
-import type { PhoneJournal, PhoneMessage, Sent } from './phone-journal'
+import type { Entry, PhoneJournal, PhoneMessage, Sent } from './phone-journal'
 import { type MediaAccess, uploadFile, uploadPlainFile } from './phone-media'
 import { messageId, type PhoneOutbox } from './phone-outbox'
 import type { PhoneSignal } from './phone-signal'
@@ -43,6 +43,8 @@ export interface PhoneSpeech {
   say(to: string, content: PhoneContent, options?: SpeechOptions): Promise<PhoneMessage>
   /** An earlier message as the phone names it to others; throws `UnknownMessage`. */
   known(messageId: string): Promise<KnownMessage>
+  /** The key of a message as the phone names it to others. */
+  keyOf(entry: Entry): Promise<proto.IMessageKey>
   /** A chat as the phone names it to others. */
   chatName(address: string): Promise<string>
 }
@@ -53,7 +55,8 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
 
   const modeOf = async (chat: string): Promise<'lid' | 'pn'> => {
     if (chat === STATUS) return 'lid'
-    return isShared(chat) ? (await book.group(chat)).addressing : parts.addressing
+    if (!isShared(chat)) return parts.addressing
+    return (await book.groupIfMember(chat))?.addressing ?? parts.addressing
   }
   /** A person as a chat names people. */
   const named = async (person: string, mode: 'lid' | 'pn'): Promise<string> =>
@@ -65,12 +68,16 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
   async function known(id: string): Promise<KnownMessage> {
     const entry = journal.find(id)
     if (!entry || entry.afterlife?.deleted) throw new UnknownMessage(id)
-    const { shown, message } = entry
+    return { ...(await keyAndAuthor(entry)), message: entry.message }
+  }
+
+  async function keyAndAuthor({ shown }: Entry): Promise<Pick<KnownMessage, 'key' | 'author'>> {
+    const { id } = shown
     const mode = isChannel(shown.chat) ? 'pn' : await modeOf(shown.chat)
     const author = shown.fromMe ? own[mode] : await named(shown.from, mode)
     const remoteJid = await chatName(shown.chat)
     const participant = isShared(shown.chat) ? { participant: author } : {}
-    return { key: { remoteJid, fromMe: shown.fromMe, id, ...participant }, message, author }
+    return { key: { remoteJid, fromMe: shown.fromMe, id, ...participant }, author }
   }
 
   async function write(content: PhoneContent, to: string, uploaded: UploadedFile | undefined) {
@@ -136,6 +143,7 @@ export function createPhoneSpeech(parts: SpeechParts): PhoneSpeech {
 
   return {
     known,
+    keyOf: async (entry) => (await keyAndAuthor(entry)).key,
     chatName,
     async say(to, content, options = {}) {
       const address = addressOf(to)

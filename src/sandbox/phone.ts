@@ -185,6 +185,13 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     outbox,
     own,
     appState,
+    names: {
+      keyOf: (entry) => speech.keyOf(entry),
+      chatName: (chat) => speech.chatName(chat),
+      lidOf: signal.lidOf,
+      subjectOf: async (group) => (await book.groupIfMember(group))?.subject ?? null,
+    },
+    mediaAccess: () => mediaAccess(),
     clock,
     inTurn: (work) => mailbox.run(work),
     renewMedia: parts.media.renew,
