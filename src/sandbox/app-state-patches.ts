@@ -70,7 +70,6 @@ export async function decodePatch(
   const key = keyOf(id)
   if (key === undefined) throw new UnknownKey(`No app state key ${id.toString('hex')}`)
   const version = Number(patch.version?.version ?? 0)
-  if (version !== state.version + 1) throw new BrokenPatch(`${name}: ${version} after ${state.version}`)
 
   const mutations: Mutation[] = []
   const operations = patch.mutations.map(({ operation }) => operation)

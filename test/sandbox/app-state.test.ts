@@ -1,13 +1,15 @@
 /** App state between real Baileys clients, and the phones' codec against Baileys' own. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { randomBytes } from 'node:crypto'
+import { createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type BinaryNode,
   decodePatches,
+  decodeSyncdSnapshot,
   encodeSyncdPatch,
+  getMediaKeys,
   newLTHashState,
   proto,
   type WAMessage,
@@ -16,6 +18,7 @@ import {
   type AppStateKey,
   BrokenPatch,
   COLLECTIONS,
+  type CollectionState,
   decodePatch,
   emptyCollection,
   encodePatch,
@@ -25,7 +28,7 @@ import {
   readCollection,
   UnknownKey,
 } from '../../src/sandbox/app-state-patches'
-import { node } from '../../src/sandbox/node'
+import { bytesOf, child, node } from '../../src/sandbox/node'
 import type { Phone } from '../../src/sandbox/phone'
 import {
   type BaileysClient,
@@ -35,6 +38,7 @@ import {
   type TestSandbox,
   textOf,
 } from '../harness/sandbox'
+import { type Lab, startLab } from './support/lab'
 
 const silent = {
   level: 'silent',
@@ -45,6 +49,7 @@ const silent = {
   warn(_said: unknown, _text?: string) {},
   error() {},
 }
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest()
 const { SET, REMOVE } = proto.SyncdMutation.SyncdOperation
 const key: AppStateKey = { id: Buffer.from('000011223344', 'hex'), data: randomBytes(32) }
 const other: AppStateKey = { id: Buffer.from('000055667788', 'hex'), data: randomBytes(32) }
@@ -88,7 +93,10 @@ describe('a patch', () => {
       star('B', true),
       star('A', false),
       { ...star('B', true), operation: 'remove' as const },
+      { ...star('A', false), operation: 'remove' as const },
       star('C', true),
+      star('A', true),
+      star('D', true),
     ]
     for (const [at, mutation] of mutations.entries()) {
       const version = at + 1
@@ -187,6 +195,100 @@ describe('a patch', () => {
     await expect(decodePatch('regular', await good(), emptyCollection(), () => undefined)).rejects.toThrow(
       UnknownKey,
     )
+    const mixed = await changed(({ mutations }) => {
+      const record = mutations[0]?.record
+      if (record) record.keyId = { id: Buffer.from('gone') }
+    })
+    await expect(decodePatch('regular', mixed, emptyCollection(), keyOf)).rejects.toThrow(UnknownKey)
+  })
+})
+
+describe('the server', () => {
+  let lab: Lab
+  const files: Buffer[] = []
+  beforeAll(async () => {
+    lab = await startLab({ storeFile: (sealed) => `/file/${files.push(sealed)}` })
+  })
+  afterAll(() => lab.stop())
+
+  const linked = async (phoneNumber: string) => {
+    const { companion } = await lab.linked(phoneNumber)
+    const wire = await companion.online()
+    return async (version: number, content?: Uint8Array, return_snapshot = 'false') => {
+      const patch = content && [node('patch', {}, content)]
+      const collection = node(
+        'collection',
+        { name: 'regular', version: String(version), return_snapshot },
+        patch,
+      )
+      const answer = await wire.query('w:sync:app:state', 'set', [node('sync', {}, [collection])])
+      const snapshot = child(child(child(answer, 'sync'), 'collection'), 'snapshot')
+      return { ...readCollection(answer), snapshot: bytesOf(snapshot) }
+    }
+  }
+  type Sync = Awaited<ReturnType<typeof linked>>
+  const write = async (sync: Sync, mutations: Mutation[]) => {
+    let state = emptyCollection()
+    for (const mutation of mutations) {
+      const made = await encodePatch('regular', mutation, state, key)
+      expect((await sync(state.version, made.bytes)).conflict).toBe(false)
+      state = made.state
+    }
+    return state
+  }
+  const stars = (count: number) => Array.from({ length: count }, (_, at) => star(`M${at % 20}`, at % 2 === 0))
+  const isWhole = async (blob: Buffer | undefined, state: CollectionState) => {
+    const { mediaKey, directPath, fileEncSha256, fileSha256 } = proto.ExternalBlobReference.decode(
+      blob ?? Buffer.of(),
+    )
+    const sealed = files[Number(directPath?.split('/').pop()) - 1] ?? Buffer.of()
+    expect(Buffer.from(fileEncSha256 ?? [])).toEqual(sha256(sealed))
+    const keys = await getMediaKeys(mediaKey, 'md-app-state')
+    const decipher = createDecipheriv('aes-256-cbc', keys.cipherKey, keys.iv)
+    const plain = Buffer.concat([decipher.update(sealed.subarray(0, -10)), decipher.final()])
+    expect(Buffer.from(fileSha256 ?? [])).toEqual(sha256(plain))
+    const warnings: unknown[] = []
+    const logger = { ...silent, warn: (said: unknown) => void warnings.push(said) }
+    const snapshot = proto.SyncdSnapshot.decode(plain)
+    const whole = await decodeSyncdSnapshot('regular', snapshot, forLibrary, undefined, true, logger)
+    expect(warnings).toEqual([])
+    expect(whole.state.version).toBe(state.version)
+    expect(Buffer.compare(whole.state.hash, state.hash)).toBe(0)
+  }
+
+  test('hands out a long collection page by page, also to one who comes too late to write', async () => {
+    const sync = await linked('4932000000021')
+    await write(sync, stars(101))
+    let state = emptyCollection()
+    const pages: number[] = []
+    for (let more = true; more; ) {
+      const page = await sync(state.version)
+      pages.push(page.patches.length)
+      for (const patch of page.patches) state = (await decodePatch('regular', patch, state, keyOf)).state
+      more = page.more
+    }
+    expect(pages).toEqual([50, 50, 1])
+    const { bytes } = await encodePatch('regular', star('late', true), emptyCollection(), key)
+    expect(await sync(0, bytes)).toMatchObject({ conflict: true, more: true })
+    expect((await sync(0, bytes)).patches).toHaveLength(50)
+    expect(await sync(100, bytes)).toMatchObject({ conflict: true, more: false })
+  })
+
+  test('gives a whole to those who begin late and to those who have lost their way', async () => {
+    const sync = await linked('4932000000022')
+    const state = await write(sync, [...stars(50), { ...star('M1', true), operation: 'remove' }])
+    const whole = await sync(0, undefined, 'true')
+    expect(whole.patches).toEqual([])
+    await isWhole(whole.snapshot, state)
+    await isWhole((await sync(51, undefined, 'true')).snapshot, state)
+    expect((await sync(0)).snapshot).toBeUndefined()
+
+    const short = await linked('4932000000023')
+    const few = await write(short, stars(3))
+    expect(await short(0, undefined, 'true')).toMatchObject({ snapshot: undefined, more: false })
+    await isWhole((await short(2, undefined, 'true')).snapshot, few)
+    const empty = await linked('4932000000024')
+    expect(await empty(0, undefined, 'true')).toMatchObject({ snapshot: undefined, patches: [] })
   })
 })
 

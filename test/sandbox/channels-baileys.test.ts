@@ -4,11 +4,8 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { proto } from '@whiskeysockets/baileys'
-import { Elysia } from 'elysia'
-import { SandboxError } from '../../src/sandbox/errors'
 import { child, children } from '../../src/sandbox/node'
 import type { Phone } from '../../src/sandbox/phone'
-import { sandboxRoutes } from '../../src/sandbox/routes'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox'
 import {
   type BaileysClient,
@@ -18,6 +15,7 @@ import {
   type TestSandbox,
   textOf,
 } from '../harness/sandbox'
+import { control } from './support/control'
 
 type Shown = {
   code: string
@@ -25,24 +23,7 @@ type Shown = {
   channels: { jid: string }[]
   posts: object[]
 }
-
-const serve = (sandbox: Sandbox) => {
-  const app = new Elysia({ normalize: false })
-    .onError(({ error, set }) => {
-      set.status = error instanceof SandboxError ? error.status : 500
-      return { code: error instanceof SandboxError ? error.code : String(error) }
-    })
-    .use(sandboxRoutes({ sandbox }))
-  return async (method: string, path: string, body?: object) => {
-    const answer = await app.handle(
-      new Request(`http://localhost/sandbox${path}`, {
-        method,
-        ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-      }),
-    )
-    return { status: answer.status, body: (await answer.json()) as Shown }
-  }
-}
+const serve = (sandbox: Sandbox) => control<Shown>(sandbox)
 
 let sandbox: TestSandbox
 let call: ReturnType<typeof serve>

@@ -111,6 +111,7 @@ describe('a channel', () => {
     await follow(reader, jid)
     const told = await reader.wire.take('notification', { type: 'mex' })
     expect(child(told, 'update')?.attrs.op_name).toBe('NotificationNewsletterJoin')
+    expect(reader.wire.inbox.unread('notification')).toEqual([])
     expect(await graph(owner, QueryIds.SUBSCRIBERS, { newsletter_id: jid })).toEqual({ subscribers: 1 })
     expect(await graph(reader, QueryIds.MUTE, { newsletter_id: jid })).toMatchObject({
       viewer_metadata: { mute: 'ON' },
@@ -312,6 +313,15 @@ describe('a post', () => {
     expect(
       reader.wire.inbox.unread('notification').filter(({ attrs }) => attrs.type === 'newsletter'),
     ).toEqual([])
+
+    // A device that is no longer there is not told either, however long it was to listen.
+    const gone = await lab.companion().pair(owner.phone)
+    const listener = await gone.online()
+    await listener.query('newsletter', 'set', [node('live_updates')], { to: jid })
+    owner.phone.uplink.unlink(gone.device?.id ?? 0)
+    await react(reader, jid, serverId, '👍')
+    expect(gone.device?.pending).toEqual([])
+    await counts()
 
     await clock.advance(300_000)
     await view(await fresh(), jid, serverId)

@@ -436,7 +436,13 @@ describe('receipts of a group', () => {
 
   test('gather while the author is away; a fault hands them out as one per message', async () => {
     const { jid } = await create(ben.phone.jid, cleo.phone.jid)
-    for (const id of ['R4', 'R5']) await say(jid, id)
+    for (const id of ['R4', 'R5', 'R6', 'R7']) await say(jid, id)
+    // What is more than a name and a time is for itself.
+    const apart = [
+      ['R6', 'read', ben.companion.jid('lid')],
+      ['R6', 'retry', ben.companion.jid('lid')],
+      ['R6', 'sender', anna.phone.lid],
+    ]
     const away = async () => {
       anna.wire.close()
       await anna.wire.closed
@@ -446,22 +452,34 @@ describe('receipts of a group', () => {
         receipt(who, jid, ['R5'])
         await who.wire.settled()
       }
+      receipt(ben, jid, ['R6', 'R7'], 'read')
+      ben.wire.send(
+        node('receipt', { id: 'R6', to: jid, participant: anna.companion.jid('lid'), type: 'retry' }, [
+          node('retry', { count: '1', id: 'R6', t: '1', v: '1' }),
+          node('registration', {}, Buffer.alloc(4)),
+        ]),
+      )
+      await ben.wire.settled()
+      const participant = anna.companion.jid('lid')
+      anna.phone.uplink.send(node('receipt', { id: 'R6', to: jid, participant, type: 'sender' }))
       anna.wire = await anna.companion.online()
       await anna.wire.settled()
       const got = anna.wire.inbox
         .unread('receipt')
-        .filter(({ attrs }) => attrs.from === jid && ['R4', 'R5'].includes(attrs.id ?? ''))
+        .filter(({ attrs }) => attrs.from === jid && ['R4', 'R5', 'R6'].includes(attrs.id ?? ''))
       for (const { attrs } of got) await anna.wire.take('receipt', { id: attrs.id ?? '' })
       return got
     }
     const singly = await away()
-    expect(singly.map(({ attrs }) => [attrs.id, attrs.type, attrs.participant])).toEqual(
-      [ben, cleo].flatMap(({ companion }) => [
+    const named = ({ attrs }: BinaryNode) => [attrs.id, attrs.type, attrs.participant]
+    expect(singly.map(named)).toEqual([
+      ...[ben, cleo].flatMap(({ companion }) => [
         ['R4', undefined, companion.jid('lid')],
         ['R4', 'read', companion.jid('lid')],
         ['R5', undefined, companion.jid('lid')],
       ]),
-    )
+      ...apart,
+    ])
     const pending = () =>
       (anna.companion.device?.pending ?? []).filter(
         ({ tag, attrs }) => tag === 'receipt' && attrs.from === jid,
@@ -475,8 +493,10 @@ describe('receipts of a group', () => {
 
     const { phoneNumber } = anna.phone
     const { id } = lab.server.faults.add({ kind: 'grouped_receipts', phoneNumber })
-    const grouped = await away()
+    const all = await away()
     lab.server.faults.clear(id)
+    expect(all.slice(3).map(named)).toEqual(apart)
+    const grouped = all.slice(0, 3)
     expect(
       grouped.map((stanza) => [
         stanza.attrs.id,
@@ -498,7 +518,7 @@ describe('receipts of a group', () => {
         [ben, cleo].map(({ companion }) => companion.jid('lid')),
       ]),
     )
-    for (const { attrs } of grouped) anna.wire.send(node('ack', { class: 'receipt', id: attrs.id, to: jid }))
+    for (const { attrs } of all) anna.wire.send(node('ack', { class: 'receipt', id: attrs.id, to: jid }))
     await anna.wire.settled()
     expect(pending()).toEqual([])
   })

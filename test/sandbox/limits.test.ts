@@ -9,6 +9,7 @@ import { child, childText, node } from '../../src/sandbox/node'
 import { createSandbox } from '../../src/sandbox/sandbox'
 import { createManualClock, type ManualClock } from '../harness/clock'
 import { hasStatus, pairWithBaileys, startSandbox } from '../harness/sandbox'
+import { control } from './support/control'
 import { type Companion, enc, type Lab, type LabPhone, message, startLab, to, type Wire } from './support/lab'
 
 const ME = '4931000000001'
@@ -113,6 +114,15 @@ describe('by hand', () => {
       expect(await writeFrom(me.phone, stranger())).toBe('taken')
     })
 
+    test('is nobody else’s news', async () => {
+      const other = await lab.linked('4931000000055')
+      const elsewhere = await other.companion.online()
+      add({ kind: 'restrict' })
+      await lockNews()
+      await elsewhere.settled()
+      expect(elsewhere.inbox.unread('notification')).toEqual([])
+    })
+
     test('aimed at one client is on its account', async () => {
       lab.server.faults.add({ kind: 'restrict', noiseKey: me.companion.noise.public.toString('hex') })
       expect(await write(stranger())).toBe('463')
@@ -188,6 +198,15 @@ describe('by hand', () => {
 
     test('counts only chats that this account opens', async () => {
       add({ kind: 'cap', quota: 1 })
+      wire.send(message('TO-ME', me.phone.jid, [to(me.phone.jid)]))
+      await wire.take('ack', { id: 'TO-ME' })
+      const friend = stranger()
+      await friend.uplink.query(
+        node('iq', { xmlns: 'privacy', type: 'set' }, [
+          node('tokens', {}, [node('token', { jid: me.phone.jid, t: '1700000000' })]),
+        ]),
+      )
+      expect(await write(friend)).toBe('taken')
       const caller = stranger()
       await writeFrom(caller, me.phone)
       expect(await write(caller)).toBe('taken')
@@ -232,6 +251,33 @@ describe('by hand', () => {
     expect(await write(other)).toBe('taken')
     expect(await write(one)).toBe('463')
   })
+})
+
+test('the control API sets limits, and phones in one spelling', async () => {
+  const sandbox = createSandbox()
+  const call = control<{ fault: Record<string, unknown>; code: string }>(sandbox)
+  const phoneNumber = '5511987654321'
+  expect((await call('POST', '/phones', { phoneNumber, name: 'Ana' })).status).toBe(201)
+  expect((await call('POST', '/phones', { phoneNumber: '551187654321', name: 'Ana' })).body.code).toBe(
+    'PHONE_EXISTS',
+  )
+  const add = async (fault: object) => await call('POST', '/faults', { phoneNumber, ...fault })
+  const until = '2030-01-01T00:00:00.000Z'
+  expect((await add({ kind: 'restrict', until, type: 'BIZ_QUALITY' })).body.fault).toMatchObject({
+    kind: 'restrict',
+    until: Date.parse(until),
+    type: 'BIZ_QUALITY',
+    hits: 0,
+  })
+  expect((await add({ kind: 'cap', quota: 3, window: 60_000 })).body.fault).toMatchObject({
+    quota: 3,
+    window: 60_000,
+  })
+  const refusal = await add({ kind: 'reject_messages', code: 463, contact: '+55 11 98765-4322' })
+  expect(refusal.body.fault).toMatchObject({ contact: '5511987654322' })
+  expect((await add({ kind: 'restrict', type: 'WHIM' })).status).toBe(400)
+  expect((await add({ kind: 'cap', quota: -1 })).status).toBe(400)
+  await sandbox.stop()
 })
 
 test('who has a chat with whom is remembered', async () => {
