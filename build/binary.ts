@@ -20,11 +20,14 @@ export const BUILD_FLAGS = [
   ...['sharp', 'jimp', 'audio-decode', 'link-preview-js'].map((name) => `--external=${name}`),
 ] as const
 
+/** Threads are programs of their own inside the one file, found by their path below the root. */
+export const THREADS = [join(ROOT, 'src', 'media', 'voice-worker.ts')]
+
 /** Compiles `src/main.ts` to `file`; rejects with the compiler's output. */
-export async function buildBinary(file: string): Promise<void> {
+export async function buildBinary(file: string, main = join(ROOT, 'src', 'main.ts')): Promise<void> {
   mkdirSync(dirname(file), { recursive: true })
   const compiler = Bun.spawn(
-    [process.execPath, 'build', ...BUILD_FLAGS, join(ROOT, 'src', 'main.ts'), '--outfile', file],
+    [process.execPath, 'build', ...BUILD_FLAGS, `--root=${ROOT}`, main, ...THREADS, '--outfile', file],
     { cwd: ROOT, stdout: 'pipe', stderr: 'pipe' },
   )
   const [code, out, err] = await Promise.all([

@@ -7,7 +7,7 @@ import { noConverter, wrongType } from './refusals'
 import { isPolyglot } from './sniff'
 import { soundSeconds } from './sound-length'
 import { capped, collected, once } from './streams'
-import { isVoiceAlready, isVoiceSource, VOICE_MIMETYPE, voiceNote } from './voice'
+import { isVoiceAlready, isVoiceSource, VOICE_MIMETYPE } from './voice'
 import { type Material, orRemove, type Recipe, type Workshop } from './workshop'
 
 /** What phones play. */
@@ -53,7 +53,7 @@ async function asItIs(shop: Workshop, material: Material) {
 
 async function asVoice(shop: Workshop, material: Material) {
   const { mimetype, family } = material.sniffed
-  const { caps, breath, ffmpeg } = shop
+  const { caps, voice, ffmpeg } = shop
   let sound = { bytes: material.bytes, mimetype }
   if (!isVoiceSource(mimetype)) {
     if (family !== 'audio' && family !== 'video') throw wrongType(`This is ${mimetype}`, ACCEPTED)
@@ -61,7 +61,7 @@ async function asVoice(shop: Workshop, material: Material) {
     sound = { bytes: ffmpeg.wav(sound, caps.voiceSeconds), mimetype: 'audio/wav' }
   }
   const already = mimetype === VOICE_MIMETYPE && isVoiceAlready(material.head)
-  const note = voiceNote(sound.bytes, sound.mimetype, already, { maxSeconds: caps.voiceSeconds, breath })
+  const note = voice.note(sound.bytes, sound.mimetype, already, caps.voiceSeconds)
   const kept = await keptVoice(shop, material, already, note.bytes)
   return orRemove(shop, material, kept, async () => ({
     fileId: kept.id,

@@ -31,8 +31,8 @@ import { safeFilename } from './filename'
 import { createPreviews } from './preview'
 import { refusalOf } from './refusals'
 import { HEAD_BYTES, sniff } from './sniff'
-import { createBreath } from './sound'
 import { peek } from './streams'
+import type { VoiceStudio } from './voice-studio'
 import type { Material, Recipe, Workshop } from './workshop'
 
 export type DeskParts = {
@@ -43,6 +43,7 @@ export type DeskParts = {
   caps: MediaCaps
   /** Null when it is not installed. */
   ffmpeg: Ffmpeg | null
+  voice: VoiceStudio
   /** How long a file waits for its message, and an upload for its use (ms). */
   keptMs: { staged: number; uploads: number }
   /** The upload behind one of our own addresses. */
@@ -78,7 +79,6 @@ export function createDesk(parts: DeskParts): MediaDesk {
   const arrive = createArrivals(parts)
   const shop: Workshop = {
     ...parts,
-    breath: createBreath(() => clock.monotonic()),
     fetchPicture: ({ owner }, url, signal) => fetchPicture(owner.tenantId, url, signal),
     keep: ({ owner }, bytes, { mimetype, maxBytes, filename = null }) =>
       store.keep(bytes, {

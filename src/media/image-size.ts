@@ -30,9 +30,13 @@ const READERS: Record<string, (bytes: Buffer) => ImageSize | null> = {
 const isFrame = (marker: number): boolean =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
 
+/** Parts in front of the picture: far above what cameras write. */
+const MAX_SEGMENTS = 5000
+
 function jpeg(bytes: Buffer): ImageSize | null {
   let turned = false
-  for (let at = 2; ; ) {
+  let at = 2
+  for (let looked = 0; looked < MAX_SEGMENTS; looked += 1) {
     if (bytes.readUInt8(at) !== 0xff) return null
     const marker = bytes.readUInt8(at + 1)
     // Fill bytes and markers without a length.
@@ -49,6 +53,7 @@ function jpeg(bytes: Buffer): ImageSize | null {
       at += 2 + length
     }
   }
+  return null
 }
 
 /** Whether EXIF says that the picture is shown turned by 90° (orientations 5 to 8). */

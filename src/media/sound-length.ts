@@ -1,6 +1,5 @@
 /** How long a sound is that is sent as it is, without decoding it. */
 import { isoFacts } from './iso-media'
-import { oggPackets } from './ogg'
 import { readOpusHead } from './opus-head'
 import { inMemory } from './range-reader'
 
@@ -24,29 +23,20 @@ const MEASURES: Record<string, (file: Uint8Array) => number | null | Promise<num
 
 const bufferOf = (file: Uint8Array): Buffer => Buffer.from(file.buffer, file.byteOffset, file.byteLength)
 
-/** The last page's position, over the codec's rate. A damaged file has no length. */
-async function oggSeconds(file: Uint8Array): Promise<number | null> {
-  let rate = 0
-  let skip = 0
-  let end: number | null = null
-  try {
-    for await (const { data, granule } of oggPackets(once(file))) {
-      if (rate === 0) {
-        const opus = readOpusHead(data)
-        rate = opus ? 48_000 : bufferOf(data).readUInt32LE(12)
-        skip = opus?.preSkip ?? 0
-      }
-      end = granule ?? end
-    }
-  } catch {
-    // It is sent as it is; only its length stays unknown.
-    return null
-  }
-  return end === null || rate === 0 ? null : (end - skip) / rate
-}
+/** Where the last page may begin: a page has at most 65,307 bytes, and some programs leave something behind it. */
+const LAST_PAGE = 2 * 65_536
 
-async function* once(file: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield file
+/** The last page's position, over the rate in the first one. */
+function oggSeconds(file: Uint8Array): number | null {
+  const bytes = bufferOf(file)
+  const first = bytes.subarray(27 + (bytes[26] ?? 0))
+  const opus = readOpusHead(first)
+  const rate = opus ? 48_000 : first.length >= 16 ? first.readUInt32LE(12) : 0
+  const at = bytes.subarray(-LAST_PAGE).lastIndexOf('OggS', undefined, 'latin1')
+  const last = bytes.subarray(-LAST_PAGE).subarray(Math.max(0, at))
+  if (rate === 0 || at < 0 || last.length < 27) return null
+  const end = last.readBigInt64LE(6)
+  return end < 0n ? null : (Number(end) - (opus?.preSkip ?? 0)) / rate
 }
 
 const MPEG_RATES = [44_100, 48_000, 32_000]
@@ -56,20 +46,26 @@ const MPEG_BITRATES = [
   [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
 ] as const
 
+/** Bytes between frames before a file is given up. */
+const MAX_JUNK = 2 ** 20
+
 /** Walks over the frames of Layer III; tags in front and behind are jumped over. */
 function mpegSeconds(file: Uint8Array): number | null {
   let at = 0
   if (bufferOf(file).toString('latin1', 0, 3) === 'ID3' && file.length > 10)
     at = 10 + [6, 7, 8, 9].reduce((size, index) => (size << 7) | ((file[index] ?? 0) & 0x7f), 0)
   let seconds = 0
-  while (at + 4 <= file.length) {
-    const [first = 0, second = 0, third = 0] = file.subarray(at, at + 3)
+  for (let junk = 0; at + 4 <= file.length && junk < MAX_JUNK; ) {
+    const second = file[at + 1] ?? 0
+    const third = file[at + 2] ?? 0
     const version = (second >> 3) & 3
     const rate = (MPEG_RATES[(third >> 2) & 3] ?? 0) / (version === 3 ? 1 : version === 2 ? 2 : 4)
     const bitrate = (MPEG_BITRATES[version === 3 ? 0 : 1][third >> 4] ?? 0) * 1000
-    const isFrame = first === 0xff && (second & 0xe0) === 0xe0 && version !== 1 && ((second >> 1) & 3) === 1
+    const isFrame =
+      file[at] === 0xff && (second & 0xe0) === 0xe0 && version !== 1 && ((second >> 1) & 3) === 1
     if (!isFrame || rate === 0 || bitrate === 0) {
       at += 1
+      junk += 1
       continue
     }
     const samples = version === 3 ? 1152 : 576

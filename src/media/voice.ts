@@ -7,7 +7,7 @@ import { DECODERS } from './decode'
 import { OggWriter, segmentsOf } from './ogg'
 import { readOpusHead, writeOpusHead, writeOpusTags } from './opus-head'
 import { OPUS_RATE, Resampler } from './resample'
-import { type Breath, monoOf, type Sound, UnreadableSound } from './sound'
+import { type Breath, Mixer, type Sound, UnreadableSound } from './sound'
 import { Waveform } from './waveform'
 
 export const VOICE_MIMETYPE = 'audio/ogg; codecs=opus'
@@ -83,6 +83,7 @@ export function voiceNote(
 }
 
 async function* atOpusRate(sounds: AsyncIterable<Sound>): AsyncGenerator<Float32Array> {
+  const mixer = new Mixer()
   let resampler: Resampler | null = null
   for await (const sound of sounds) {
     if (resampler?.rate !== sound.rate) {
@@ -90,7 +91,7 @@ async function* atOpusRate(sounds: AsyncIterable<Sound>): AsyncGenerator<Float32
       resampler = new Resampler(sound.rate)
     }
     // Short pieces, so that the one who reads can give the event loop its turn in between.
-    const mono = monoOf(sound)
+    const mono = mixer.mix(sound)
     for (let at = 0; at < mono.length; at += 4 * FRAME)
       yield resampler.push(mono.subarray(at, at + 4 * FRAME))
   }

@@ -15,6 +15,7 @@ const BATCH = 8192
 export async function* wavSound(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Sound> {
   let rest = Buffer.alloc(0)
   let format: Format | null = null
+  let channels: Float32Array[] = []
   /** Bytes of the data chunk still to come; null before it. */
   let left: number | null = null
   let skip = 12
@@ -41,11 +42,13 @@ export async function* wavSound(bytes: AsyncIterable<Uint8Array>): AsyncGenerato
     if (left === null) continue
     if (!format) throw new UnreadableSound('The WAV file does not say its format')
     const frame = (format.bits >> 3) * format.channels
+    if (channels.length === 0)
+      channels = Array.from({ length: format.channels }, () => new Float32Array(BATCH))
     for (;;) {
       const usable = Math.min(rest.length, left, frame * BATCH)
       const whole = usable - (usable % frame)
       if (whole === 0) break
-      yield samplesOf(rest.subarray(0, whole), format)
+      yield samplesOf(rest.subarray(0, whole), format, channels)
       rest = rest.subarray(whole)
       left -= whole
     }
@@ -82,14 +85,14 @@ const READ: Record<string, (bytes: Buffer, at: number) => number> = {
   f64: (bytes, at) => bytes.readDoubleLE(at),
 }
 
-function samplesOf(bytes: Buffer, format: Format): Sound {
+/** Fills `channels` anew. */
+function samplesOf(bytes: Buffer, format: Format, channels: readonly Float32Array[]): Sound {
   const read = READ[`${format.float ? 'f' : ''}${format.bits}`]
   if (!read) throw new UnreadableSound('This kind of WAV file is not plain PCM')
   const width = format.bits >> 3
   const frames = bytes.length / (width * format.channels)
-  const channels = Array.from({ length: format.channels }, () => new Float32Array(frames))
   for (const [index, channel] of channels.entries())
     for (let frame = 0; frame < frames; frame += 1)
       channel[frame] = read(bytes, (frame * format.channels + index) * width)
-  return { rate: format.rate, channels }
+  return { rate: format.rate, channels: channels.map((channel) => channel.subarray(0, frames)) }
 }

@@ -6,7 +6,7 @@ import type { Log } from '../lib/log'
 import type { MediaCaps } from './caps'
 import type { Ffmpeg } from './ffmpeg'
 import type { Sniffed } from './sniff'
-import type { Breath } from './sound'
+import type { VoiceStudio } from './voice-studio'
 
 /** A file that has come in and has not been looked at further than its first bytes. */
 export type Material = {
@@ -26,7 +26,7 @@ export type Workshop = {
   store: MediaStore
   caps: MediaCaps
   ffmpeg: Ffmpeg | null
-  breath: Breath
+  voice: VoiceStudio
   log: Log
   /** Fetches a picture that goes with a film. */
   fetchPicture(material: Material, url: string, signal: AbortSignal | undefined): Promise<Uint8Array>

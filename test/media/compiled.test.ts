@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BUILD_FLAGS } from '../../build/binary'
+import { buildBinary } from '../../build/binary'
 import { encodePng } from '../../src/media/png'
 import { mp3, opus, tone, vorbis, wav } from './sounds'
 
@@ -33,14 +33,7 @@ test('MP3, WAV, Vorbis and Opus become voice notes in the compiled program, a PN
   }
   for (const [name, bytes] of Object.entries(files)) await Bun.write(join(folder, name), bytes)
   const program = join(folder, 'program')
-  await run([
-    process.execPath,
-    'build',
-    ...BUILD_FLAGS,
-    join(import.meta.dir, 'compiled.ts'),
-    '--outfile',
-    program,
-  ])
+  await buildBinary(program, join(import.meta.dir, 'compiled.ts'))
   const out = await run([program, ...Object.keys(files)], { PATH: '' })
   expect(out.trim().split('\n')).toEqual([
     'audio/mpeg 2 64 true',

@@ -1,8 +1,10 @@
 /** A program of its own that makes voice notes and pictures of the files it is given, to be compiled like the product. */
+import { systemClock } from '../../src/lib/clock'
 import { STICKER_SIDE, stickerOf } from '../../src/media/pictures'
 import { sniff } from '../../src/media/sniff'
-import { createBreath } from '../../src/media/sound'
-import { voiceNote } from '../../src/media/voice'
+import { createVoiceStudio } from '../../src/media/voice-studio'
+
+const studio = createVoiceStudio({ clock: systemClock })
 
 for (const path of process.argv.slice(2)) {
   const file = await Bun.file(path).bytes()
@@ -12,15 +14,16 @@ for (const path of process.argv.slice(2)) {
     process.stdout.write(`${sniff(sticker).mimetype} ${STICKER_SIDE}\n`)
     continue
   }
-  const note = voiceNote(
+  const note = studio.note(
     (async function* () {
       yield file
     })(),
     mimetype,
     false,
-    { maxSeconds: 60, breath: createBreath(() => performance.now()) },
+    60,
   )
   let size = 0
   for await (const piece of note.bytes) size += piece.length
   process.stdout.write(`${mimetype} ${note.facts().seconds} ${note.facts().waveform.length} ${size > 1000}\n`)
 }
+await studio.stop()

@@ -10,6 +10,7 @@ import { createOutbound } from '../../src/lib/outbound'
 import { MEDIA_CAPS, type MediaCaps } from '../../src/media/caps'
 import { createDesk, type DeskParts } from '../../src/media/desk'
 import { createFfmpeg } from '../../src/media/ffmpeg'
+import { createVoiceStudio } from '../../src/media/voice-studio'
 import type { Storage } from '../../src/storage/open'
 import { created, makeRig, movableClock, SESSION, TENANT } from '../storage/rig'
 
@@ -55,7 +56,9 @@ export async function mediaRig(
       return options.files?.[pathname]?.() ?? new Response('nothing here', { status: 404 })
     },
   })
+  const voice = createVoiceStudio({ clock: systemClock })
   const desk = createDesk({
+    voice,
     store: storage.media,
     outbound: createOutbound({
       clock: systemClock,
@@ -95,6 +98,7 @@ export async function mediaRig(
     url: (path) => `http://127.0.0.1:${server.port}${path}`,
     async clear() {
       await server.stop(true)
+      await voice.stop()
       await rig.clear()
     },
   }
