@@ -90,6 +90,7 @@ const cardless = (content: object): object =>
 
 describe.each([
   ['a person', () => bob.lid],
+  ['a person by number', () => bob.jid],
   ['a group', () => group],
 ])('to %s', (_, chatOf) => {
   test.each(ALL)('%s', async (_, sample) => {

@@ -39,9 +39,10 @@ const NONE = { chats: 0, contacts: 0 }
 const timeOf = ({ messageTimestamp }: WAMessage): number => toNumber(messageTimestamp) || 0
 
 function* messagesOf(given: readonly WAMessage[], around: HistoryAround): Generator<IncomingMessage> {
-  const newest = [...given].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, HISTORY_LIMITS.messages)
+  const inOrder = given.map((message) => ({ at: timeOf(message), message })).sort((a, b) => a.at - b.at)
+  const newest = inOrder.slice(-HISTORY_LIMITS.messages)
   let dropped = given.length - newest.length
-  for (const message of newest.reverse()) {
+  for (const { message } of newest) {
     for (const told of withAdditions(whole(message), around)) {
       if (told.raw.length > HISTORY_LIMITS.messageBytes) dropped += 1
       else yield told
