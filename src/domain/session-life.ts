@@ -95,7 +95,7 @@ function open(session: Session, context: LifeContext, before: Effect[] = []): De
   const revoked = session.credentials === 'revoked'
   const next = moved(session, { status: 'connecting', attempt: 0, window: 1 }, context, {
     firstStartedAt: session.firstStartedAt ?? context.now,
-    ...(revoked ? { credentials: 'none', me: null } : {}),
+    ...(revoked ? CLEARED : {}),
   })
   return {
     session: next,
@@ -127,7 +127,8 @@ function stop(session: Session, context: LifeContext, effects: Effect[]): Decisi
   }
 }
 
-const CLEARED: Partial<Session> = { credentials: 'none', me: null }
+/** What was forbidden was forbidden to the number that is unlinked. */
+const CLEARED: Partial<Session> = { credentials: 'none', me: null, restriction: null }
 
 /** Unlinking needs credentials that WhatsApp still knows. */
 const unlink = (session: Session): Effect[] => (session.credentials === 'linked' ? ['logout'] : [])

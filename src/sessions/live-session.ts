@@ -172,13 +172,12 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     return lastActivity === session.lastActivity ? session : { ...session, lastActivity }
   }
 
-  /** Posts work that nobody waits for. */
-  const post = (task: () => Promise<void>) => {
+  /** Posts work whose failure concerns nobody; resolves when it is done. */
+  const post = (task: () => Promise<void>): Promise<void> =>
     mailbox.run(task).catch((error: unknown) => {
       if (error instanceof MailboxClosed) return
       log.error('A session has failed at its own work', { error: String(error) })
     })
-  }
 
   const commit = async (facts: readonly Fact[]) => {
     const late: Fact[] = owed.length === 0 ? [] : [{ change: { kind: 'told' }, events: owed }]

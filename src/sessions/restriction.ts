@@ -25,8 +25,8 @@ export type RestrictionParts = {
   session: () => Session
   connection: () => Connection | null
   messages: Pick<Messages, 'isEstablished'>
-  /** Puts it on disk and tells of it; called with news only. */
-  change: (restriction: Restriction | null) => void
+  /** Puts it on disk and tells of it; resolves when the session has it. Called with news only. */
+  change: (restriction: Restriction | null) => Promise<void>
   clock: Clock
   log: Log
 }
@@ -57,7 +57,7 @@ export function createRestrictionWatch(parts: RestrictionParts): RestrictionWatc
   let askedAt = Number.NEGATIVE_INFINITY
   let cancelLook = () => {}
   let stopped = false
-  /** What was decided last; the session follows once that is on disk. */
+  /** What was decided and is on its way to disk; the session has it then. */
   let decided: Restriction | null | undefined
 
   const current = (): Restriction | null => (decided === undefined ? parts.session().restriction : decided)
@@ -71,8 +71,11 @@ export function createRestrictionWatch(parts: RestrictionParts): RestrictionWatc
     const before = current()
     const same = before === null ? next === null : before.type === next?.type && before.until === next.until
     if (!same) {
-      decided = next && { ...next, since: before?.since ?? next.since }
-      parts.change(decided)
+      const decision = next && { ...next, since: before?.since ?? next.since }
+      decided = decision
+      void parts.change(decision).finally(() => {
+        if (decided === decision) decided = undefined
+      })
     }
     lookLater()
   }

@@ -175,3 +175,17 @@ test('a disk that refuses: in force at once, told with the next commit', async (
   await settle()
   expect(told()).toEqual(['session.restricted'])
 })
+
+test('belongs to the number: another phone starts free', async () => {
+  await tellOf(lock())
+  await rig.supervisor.command(id, 'clear_auth')
+  await settle()
+  expect(rig.session(id).restriction).toBeNull()
+  rig.whatsapp.last().qr()
+  rig.whatsapp.last().paired({ phoneNumber: '49309999999', lid: '777@lid' })
+  rig.whatsapp.last().closed('restart_required', 515)
+  await rig.clock.advance(1_000)
+  rig.whatsapp.last().opened({ phoneNumber: '49309999999', lid: '777@lid' })
+  await settle()
+  expect((await send(STRANGER)).message.status).toBe('sent')
+})
