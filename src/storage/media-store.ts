@@ -17,6 +17,7 @@ import {
 } from '../domain/media'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
+import { release } from '../lib/release'
 import type { GroupCommit, Tx } from './group-commit'
 import { BUCKETS, type MediaDisk } from './media-disk'
 import { DamagedFile, openPiece, PIECE, piecesOf, placeOfPiece, sealPiece } from './media-pieces'
@@ -128,7 +129,10 @@ export function createMediaStore(parts: {
           for await (const piece of piecesOf(counted(bytes, room))) {
             hash.update(piece)
             size += piece.length
-            for (const part of sealPiece(key, index, piece)) await arrival.append(part)
+            for (const part of sealPiece(key, index, piece)) {
+              await arrival.append(part)
+              release(part)
+            }
             index += 1
           }
           const file: StoredFile = {

@@ -476,7 +476,7 @@ test('a file of 100 MB goes both ways without ever lying in memory', async () =>
   expect(await child.exited).toBe(0)
   const told = JSON.parse(text.trim().split('\n').at(-1) ?? '') as Record<string, number | boolean>
   expect(told.same).toBe(true)
-  // Measured: 27 to 44 up, 40 to 57 down, whatever the size of the file: what the collector has not yet come to.
-  expect(told.uploadMib).toBeLessThan(80)
-  expect(told.downloadMib).toBeLessThan(80)
+  // Measured: 28 to 45 up, 15 to 20 down; the rest is room for a collector that comes late.
+  expect(told.uploadMib).toBeLessThan(70)
+  expect(told.downloadMib).toBeLessThan(45)
 }, 120_000)

@@ -6,6 +6,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac, type Hash } f
 import { getMediaKeys } from '@whiskeysockets/baileys'
 import type { Bytes } from '../../domain/media'
 import { type MediaKind, MediaUnavailable } from '../../domain/whatsapp'
+import { release } from '../../lib/release'
 import { MEDIA_KINDS } from './media-kinds'
 
 const MAC_LENGTH = 10
@@ -39,6 +40,7 @@ export async function measure(bytes: Bytes, keys: FileKeys): Promise<Measured> {
   const take = (part: Uint8Array) => {
     hmac.update(part)
     encryptedHash.update(part)
+    release(part)
   }
   for await (const chunk of bytes) {
     size += chunk.length

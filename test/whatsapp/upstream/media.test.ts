@@ -77,7 +77,8 @@ const body = (bytes: Uint8Array, size: number, breaksOff = false) => {
         else controller.close()
         return
       }
-      controller.enqueue(bytes.subarray(at, at + size))
+      // A copy, as from a network: the download gives the memory of what it has read back.
+      controller.enqueue(new Uint8Array(bytes.subarray(at, at + size)))
       at += size
     },
   })

@@ -12,6 +12,7 @@ import { DEFAULT_ORIGIN } from '@whiskeysockets/baileys'
 import type { Bytes } from '../../../domain/media'
 import { MediaUnavailable } from '../../../domain/whatsapp'
 import type { Clock } from '../../../lib/clock'
+import { release } from '../../../lib/release'
 import { decrypt, encryptedSize, fileKeysOf } from '../media-cipher'
 import type { FilePlace } from '../media-place'
 
@@ -152,6 +153,8 @@ async function get(path: string, taken: number, parts: DownloadParts): Promise<A
         const skipped = Math.min(left, piece.value.length)
         left -= skipped
         if (skipped < piece.value.length) yield piece.value.subarray(skipped)
+        // Whoever asks for the next piece is done with this one: it was decrypted into others.
+        release(piece.value)
       }
     } finally {
       done()
