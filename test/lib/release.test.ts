@@ -15,8 +15,7 @@ test('bytes of their own, and results of ciphers, are given back', () => {
 
 test('bytes inside others stay, and so do the others', () => {
   const outer = new Uint8Array(100_000).fill(7)
-  const pooled = Buffer.from('from the pool')
-  for (const bytes of [outer.subarray(0, 50_000), outer.subarray(10), outer.subarray(99_000), pooled]) {
+  for (const bytes of [outer.subarray(0, 50_000), outer.subarray(10), outer.subarray(99_000)]) {
     const before = Buffer.from(bytes)
     release(bytes)
     expect(Buffer.from(bytes)).toEqual(before)
