@@ -97,6 +97,7 @@ type AlbumWriter = (content: PhoneContentOf<'album'>) => proto.IMessage
 
 /** The fields of media messages that a phone shows. */
 type FileFields = {
+  viewOnce?: boolean | null
   caption?: string | null
   ptt?: boolean | null
   gifPlayback?: boolean | null
@@ -116,7 +117,7 @@ const readFile = (
   more: Record<string, unknown> = {},
 ): ReadContent => ({
   type,
-  ...present({ caption: file?.caption || undefined }),
+  ...present({ caption: file?.caption || undefined, viewOnce: file?.viewOnce || undefined }),
   ...present(more),
   media: present({
     mimetype: file?.mimetype,

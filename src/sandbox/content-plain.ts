@@ -37,7 +37,7 @@ export const writePlain: {
     }
   },
   location(
-    { latitude, longitude, name, address, live, duration: _, accuracy, speed, heading, caption },
+    { latitude, longitude, name, address, live, duration, accuracy, speed, heading, caption },
     { now },
   ) {
     const place = present({
@@ -47,9 +47,12 @@ export const writePlain: {
       speedInMps: speed,
       degreesClockwiseFromMagneticNorth: heading,
     })
-    return live
-      ? { liveLocationMessage: { ...place, ...present({ caption }), sequenceNumber: now, timeOffset: 0 } }
-      : { locationMessage: { ...place, ...present({ name, address, comment: caption }) } }
+    if (!live) return { locationMessage: { ...place, ...present({ name, address, comment: caption }) } }
+    const moving = { ...place, ...present({ caption }), sequenceNumber: now, timeOffset: 0 }
+    // The place itself has no room for how long it is shared; the envelope has.
+    const envelope =
+      duration === undefined ? {} : { messageContextInfo: { messageAddOnDurationInSecs: duration } }
+    return { liveLocationMessage: moving, ...envelope }
   },
   contact({ contacts }) {
     const cards = contacts.map((card) => ({ displayName: card.fullName, vcard: writeVcard(card) }))
@@ -157,11 +160,14 @@ export const readPlain: Record<string, (message: proto.IMessage) => ReadContent>
     ...(locationMessage?.isLive ? { live: true } : {}),
     ...readPlace(locationMessage),
   }),
-  liveLocationMessage: ({ liveLocationMessage: at }) => ({
+  liveLocationMessage: ({ liveLocationMessage: at, messageContextInfo }) => ({
     type: 'location',
     live: true,
     ...readPlace(at),
-    ...present({ caption: at?.caption || undefined }),
+    ...present({
+      caption: at?.caption || undefined,
+      duration: messageContextInfo?.messageAddOnDurationInSecs || undefined,
+    }),
   }),
   contactMessage: ({ contactMessage }) => ({ type: 'contact', contacts: [readCard(contactMessage ?? {})] }),
   contactsArrayMessage: ({ contactsArrayMessage }) => ({

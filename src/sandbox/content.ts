@@ -3,9 +3,10 @@
  * other. A type is one schema, one writer and one reader in the files beside this one; context and wrappers are here.
  */
 import { getContentType, normalizeMessageContent, proto } from '@whiskeysockets/baileys'
-import { readBusiness, writeBusiness } from './content-business'
 import { readDeeds, writeDeed } from './content-deeds'
 import { readMedia, writeMedia } from './content-media'
+import { readMenu, writeMenu } from './content-menu'
+import { readOffer, writeOffer } from './content-offer'
 import { readPlain, writePlain } from './content-plain'
 import type { PhoneContent, PhoneContentOf, PhoneContentType } from './content-schemas'
 import { known, PROTOCOL, type ReadContent, type Surroundings, UnknownMessage } from './content-shape'
@@ -15,7 +16,8 @@ type Writer<T extends PhoneContentType> = (content: PhoneContentOf<T>, around: S
 const WRITERS: { [T in PhoneContentType]: Writer<T> } = {
   ...writePlain,
   ...writeMedia,
-  ...writeBusiness,
+  ...writeMenu,
+  ...writeOffer,
   ...writeDeed,
   forward: ({ messageId }, around) => forwarded(known(around, messageId).message, messageId),
   disappearing: ({ seconds }, { now }) => ({
@@ -115,7 +117,10 @@ function wrapped(content: PhoneContent, message: proto.IMessage): proto.IMessage
 
 /** A protobuf in readable form, and WhatsApp's own name of what it is. */
 export function readMessage(message: proto.IMessage): { kind: string; content: ReadContent } {
-  const inner = normalizeMessageContent(message) ?? {}
+  const inside = normalizeMessageContent(message) ?? {}
+  // The envelope may lie outside of the wrappers.
+  const messageContextInfo = message.messageContextInfo ?? inside.messageContextInfo
+  const inner = { ...inside, ...(messageContextInfo ? { messageContextInfo } : {}) }
   const kind = getContentType(inner) ?? 'unknown'
   const content = READERS[kind]?.(inner) ?? {
     type: 'unknown',
@@ -124,7 +129,7 @@ export function readMessage(message: proto.IMessage): { kind: string; content: R
   }
   readContext(content, contextInfoOf(inner))
   if (isViewOnce(message)) content.viewOnce = true
-  const { messageAssociation } = message.messageContextInfo ?? inner.messageContextInfo ?? {}
+  const { messageAssociation } = messageContextInfo ?? {}
   const parent = messageAssociation?.associationType === 1 ? messageAssociation.parentMessageKey?.id : null
   if (parent) content.albumId = parent
   return { kind, content }
@@ -157,7 +162,8 @@ function readContext(content: ReadContent, info: proto.IContextInfo | null): voi
 const READERS: Partial<Record<string, (message: proto.IMessage) => ReadContent>> = {
   ...readPlain,
   ...readMedia,
-  ...readBusiness,
+  ...readMenu,
+  ...readOffer,
   ...readDeeds((message) => readMessage(message).content),
 }
 

@@ -207,7 +207,16 @@ const ROWS: Row[] = [
   }),
   same(
     'live location',
-    { type: 'location', ...place, live: true, accuracy: 5, speed: 1.5, heading: 90, caption: 'on my way' },
+    {
+      type: 'location',
+      ...place,
+      live: true,
+      accuracy: 5,
+      speed: 1.5,
+      heading: 90,
+      caption: 'on my way',
+      duration: 900,
+    },
     'liveLocationMessage',
     { type: 'media', mediatype: 'livelocation' },
   ),

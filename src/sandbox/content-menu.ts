@@ -1,9 +1,9 @@
-/** Content that businesses send, and what people choose from it; also invitations into groups. */
+/** Buttons and lists that businesses send, and what people choose from them. */
 import type { proto } from '@whiskeysockets/baileys'
 import type { PhoneContentOf } from './content-schemas'
 import { known, present, type ReadContent, type Surroundings } from './content-shape'
 
-type BusinessType = 'buttons' | 'list' | 'choice' | 'product' | 'invite'
+type MenuType = 'buttons' | 'list' | 'choice'
 /** As read: anything may be missing. */
 type Button = { id: string; text: string; url?: string | undefined }
 type Row = { id: string; title: string; description?: string | undefined }
@@ -65,8 +65,8 @@ const nativeFlow = (
   },
 })
 
-export const writeBusiness: {
-  [T in BusinessType]: (content: PhoneContentOf<T>, around: Surroundings) => proto.IMessage
+export const writeMenu: {
+  [T in MenuType]: (content: PhoneContentOf<T>, around: Surroundings) => proto.IMessage
 } = {
   buttons: (content) => BUTTONS[content.format ?? 'buttons'](content),
   list({ title, text, footer, buttonText, sections, format }) {
@@ -124,32 +124,6 @@ export const writeBusiness: {
       buttonsResponseMessage: { selectedButtonId: id, selectedDisplayText: text, type: 1, ...points },
     }
   },
-  product: ({ productId, title, description, currency, price, url, owner }, around) => ({
-    productMessage: {
-      product: {
-        productId,
-        title,
-        ...present({
-          description,
-          currencyCode: currency,
-          priceAmount1000: price === undefined ? undefined : Math.round(price * 1000),
-          url,
-        }),
-      },
-      businessOwnerJid: owner === undefined ? around.me : around.jidOf(owner),
-    },
-  }),
-  invite: ({ groupId, subject, inviteCode, expiresAt, caption }) => ({
-    groupInviteMessage: {
-      groupJid: groupId,
-      groupName: subject,
-      inviteCode,
-      ...present({
-        inviteExpiration: expiresAt === undefined ? undefined : Math.floor(Date.parse(expiresAt) / 1000),
-        caption,
-      }),
-    },
-  }),
 }
 
 const readButtons = (
@@ -235,7 +209,7 @@ const readChoice = (
   ...present({ targetMessageId: contextInfo?.stanzaId || undefined }),
 })
 
-export const readBusiness: Record<string, (message: proto.IMessage) => ReadContent> = {
+export const readMenu: Record<string, (message: proto.IMessage) => ReadContent> = {
   buttonsMessage: ({ buttonsMessage }) =>
     readButtons(
       buttonsMessage?.contentText,
@@ -278,32 +252,4 @@ export const readBusiness: Record<string, (message: proto.IMessage) => ReadConte
       chosen?.body?.text,
       chosen?.contextInfo,
     ),
-  productMessage({ productMessage }) {
-    const { product, businessOwnerJid } = productMessage ?? {}
-    const price = product?.priceAmount1000
-    return {
-      type: 'product',
-      productId: product?.productId ?? '',
-      title: product?.title ?? '',
-      ...present({
-        description: product?.description || undefined,
-        currency: product?.currencyCode || undefined,
-        price: price === null || price === undefined ? undefined : Number(price) / 1000,
-        url: product?.url || undefined,
-        owner: businessOwnerJid || undefined,
-      }),
-    }
-  },
-  groupInviteMessage: ({ groupInviteMessage: invite }) => ({
-    type: 'invite',
-    groupId: invite?.groupJid ?? '',
-    subject: invite?.groupName ?? '',
-    inviteCode: invite?.inviteCode ?? '',
-    ...present({
-      expiresAt: Number(invite?.inviteExpiration ?? 0)
-        ? new Date(Number(invite?.inviteExpiration) * 1000).toISOString()
-        : undefined,
-      caption: invite?.caption || undefined,
-    }),
-  }),
 }
