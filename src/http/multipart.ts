@@ -32,18 +32,17 @@ export async function readForm(
   const fields = new Map<string, string[]>()
   const kept: Promise<unknown>[] = []
   const open = new Set<BusboyFileStream>()
-  const broken = Promise.withResolvers<never>()
-  broken.promise.catch(() => undefined)
+  const broken = breakOff()
   const form = formOf(request, limits.files)
   const finished = new Promise<void>((resolve) => form.on('finish', resolve))
 
-  form.on('error', () => broken.reject(noForm()))
+  form.on('error', () => broken.by(noForm()))
   for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const) {
-    form.on(limit, () => broken.reject(fail('PAYLOAD_TOO_LARGE', undefined, 'The form has too many parts')))
+    form.on(limit, () => broken.by(fail('PAYLOAD_TOO_LARGE', undefined, 'The form has too many parts')))
   }
   form.on('field', (name, value, _nameCut, cut) => {
-    if (!isName(name)) return broken.reject(noForm('A part has no name, or one that is too long'))
-    if (cut) return broken.reject(fail('PAYLOAD_TOO_LARGE', { field: name, maxBytes: FORM_FIELD_SIZE }))
+    if (!isName(name)) return broken.by(noForm('A part has no name, or one that is too long'))
+    if (cut) return broken.by(fail('PAYLOAD_TOO_LARGE', { field: name, maxBytes: FORM_FIELD_SIZE }))
     fields.set(name, [...(fields.get(name) ?? []), value])
   })
   form.on('file', (name, stream, filename, _encoding, mimetype) => {
@@ -54,7 +53,7 @@ export async function readForm(
       damage ??= error
     })
     stream.on('close', () => open.delete(stream))
-    if (!isName(name)) return broken.reject(noForm('A part has no name, or one that is too long'))
+    if (!isName(name)) return broken.by(noForm('A part has no name, or one that is too long'))
     const file = { name, filename: filename || null, mimetype, bytes: stream as unknown as Bytes }
     const keeping = keep(file).then(
       () => {
@@ -64,7 +63,7 @@ export async function readForm(
         throw damage !== null && error === damage ? noForm() : error
       },
     )
-    keeping.catch((error: unknown) => broken.reject(error))
+    keeping.catch((error: unknown) => broken.by(error))
     kept.push(keeping)
   })
 
@@ -72,14 +71,14 @@ export async function readForm(
   try {
     let size = 0
     for (;;) {
-      const next = await Promise.race([inTime(reader.read()), broken.promise])
+      const next = await broken.or(inTime(reader.read()))
       if (next.done) break
       size += next.value.byteLength
       if (size > limits.maxBytes) throw fail('FILE_TOO_LARGE', { maxBytes: limits.maxBytes })
-      await Promise.race([written(form, next.value), broken.promise])
+      await broken.or(written(form, next.value))
     }
     form.end()
-    await Promise.race([finished, broken.promise])
+    await broken.or(finished)
     await Promise.all(kept)
     return fields
   } catch (error) {
@@ -89,6 +88,27 @@ export async function readForm(
     for (const stream of open) stream.destroy(told)
     await Promise.allSettled(kept)
     throw told
+  }
+}
+
+/**
+ * Lets one failure end whatever is waited for. (Racing every piece with one lasting promise would keep them all in memory
+ * until the end: that promise holds on to each race.)
+ */
+function breakOff() {
+  let failure: { error: unknown } | null = null
+  let interrupt: ((error: unknown) => void) | null = null
+  return {
+    by(error: unknown) {
+      failure ??= { error }
+      interrupt?.(error)
+    },
+    or: <T>(waiting: Promise<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        if (failure) reject(failure.error)
+        else interrupt = reject
+        waiting.then(resolve, reject)
+      }),
   }
 }
 
