@@ -7,23 +7,25 @@
  * that we have them.
  */
 import type { Fact, Ledger } from '../domain/changes'
-import type { CloseReason } from '../domain/close-reasons'
-import { AppError, fail } from '../domain/errors'
+import { fail } from '../domain/errors'
 import type { NewEvent } from '../domain/events'
 import type { Journal } from '../domain/journal'
 import type { Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
 import type { Restriction, Session } from '../domain/session'
-import { type Decision, decide, type Effect, type Input } from '../domain/session-life'
+import { type Decision, decide } from '../domain/session-life'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { createMailbox, MailboxClosed } from '../lib/mailbox'
+import { createEffects } from './effects'
+import { createFailures } from './failures'
 import { createIntake } from './intake'
 import { CONNECT_DEADLINE, createLine } from './line'
 import { comesBack } from './not-connected'
-import type { NumberHolders } from './one-number'
+import { type NumberHolders, refuseSecond } from './one-number'
 import { createOpening } from './opening'
+import { createOwing } from './owing'
 import { type Places, sessionEvent } from './payload'
 import { inputOf, type LifeReport } from './recorder'
 import { createRestrictionWatch, type RestrictionWatch } from './restriction'
@@ -97,8 +99,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   let session = parts.session
   let draining = false
   let phase: 'live' | 'stopping' | 'gone' = 'live'
-  /** Events of decisions that could not be committed when they were taken. */
-  let owed: NewEvent[] = []
+  const { commit, owe } = createOwing(ledger)
   let cancelRetry = () => {}
 
   const line = createLine({
@@ -109,12 +110,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     sessionId: session.id,
     raw: (messageId) => parts.messages.raw(session.id, messageId),
     onReport: (generation, report) => take(generation, report),
-    onOverdue: (generation) =>
-      post(() =>
-        session.state.status === 'qr_generated' && session.credentials === 'none'
-          ? endBy(generation, 'qr_timeout', 'The last code has run out and no other came')
-          : endBy(generation, 'connection_lost', 'WhatsApp did not let the connection through in time'),
-      ),
+    onOverdue: (generation) => post(() => failures.overdue(generation)),
   })
 
   const opening = createOpening({
@@ -125,7 +121,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     session: () => session,
     isLive: () => phase === 'live',
     post: (task) => post(task),
-    onFailure: (generation) => endBy(generation, 'storage_failed', 'The key store cannot be opened'),
+    onFailure: (generation) => failures.endBy(generation, 'storage_failed', 'The key store cannot be opened'),
   })
 
   const intake = createIntake({
@@ -134,7 +130,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     places: parts.places,
     clock,
     log,
-    commit: (facts) => commit(facts),
+    commit,
     tell: (event) => journal.tell(event),
     onLife: (generation, report) => live(generation, report),
     recent: (id) => sending.recent(id),
@@ -144,7 +140,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       parts.onMessages(session, messages)
     },
     onRestriction: (told) => restriction.told(told),
-    onFailure: (error) => storageFailed(error),
+    onFailure: (error) => failures.storageFailed(error),
   })
 
   /** The connection when it is through to WhatsApp. */
@@ -178,12 +174,6 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       if (error instanceof MailboxClosed) return
       log.error('A session has failed at its own work', { error: String(error) })
     })
-
-  const commit = async (facts: readonly Fact[]) => {
-    const late: Fact[] = owed.length === 0 ? [] : [{ change: { kind: 'told' }, events: owed }]
-    await ledger.commit([...late, ...facts])
-    if (late.length > 0) owed = []
-  }
 
   const changed = (next: Session, events: readonly NewEvent[]): Fact => ({
     change: { kind: 'session_changed', session: { ...next, lastActivity: intake.lastActivity() } },
@@ -231,107 +221,35 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     )
   }
 
-  const closeLine = async () => {
-    await line.close()
-    await intake.record()
-  }
-
-  const act = async (effects: readonly Effect[]) => {
-    for (const effect of effects) {
-      if (typeof effect === 'object') {
-        arm(effect.retryAt)
-        continue
-      }
-      switch (effect) {
-        case 'logout':
-          await unlink()
-          break
-        case 'close':
-          await closeLine()
-          break
-        case 'wipe':
-          // When it fails, the next opening wipes before anything else: the session has no credentials any more.
-          await opening
-            .wipe()
-            .catch((error: unknown) => log.error('Keys wait to be wiped', { error: String(error) }))
-          break
-        case 'open':
-          await closeLine()
-          await opening.due()
-          break
-      }
-    }
-  }
-
-  const unlink = async () => {
-    try {
-      await line.unlink()
-    } catch (error) {
-      log.warn('The device could not be unlinked', { error: String(error) })
-    }
-    await intake.record()
-  }
-
-  const isStorageTrouble = (error: unknown) =>
-    error instanceof AppError && error.code === 'STORAGE_UNAVAILABLE'
-
-  /** Ends the connection for a reason of our own; goes on even when that cannot be written. */
-  const endBy = async (generation: number, reason: CloseReason, detail: string) => {
-    if (generation !== line.generation || phase !== 'live') return
-    if (reason === 'connection_lost' && session.state.status === 'connected') return
-    const outcome = decide(session, { on: 'closed', why: { reason, code: null, detail } }, context())
-    if (typeof outcome === 'string') {
-      await line.close()
-      intake.drop()
-      return
-    }
-    await carryOut(outcome)
-  }
-
   /** Commits a decision that cannot be refused; when the disk fails, its events are owed and told with the next commit. */
   const carryOut = async (decision: Decision) => {
     try {
       await commit([changed(decision.session, decision.events)])
     } catch (error) {
       log.error('A change of state waits for the storage', { error: String(error) })
-      owed = [...owed, ...decision.events]
+      owe(decision.events)
     }
     adopt(decision.session)
     await act(decision.effects)
   }
 
-  /**
-   * The disk has refused what came: the connection is closed so that nothing more is acknowledged, and what is lost from
-   * memory comes again from the inbox.
-   */
-  const storageFailed = async (error: unknown) => {
-    log.error('Reports could not be stored; the connection is closed', { error: String(error) })
-    intake.drop()
-    if (!isStorageTrouble(error)) log.error('The storage has failed in an unknown way')
-    if (phase === 'live') await endBy(line.generation, 'storage_failed', 'The storage does not accept writes')
-  }
-
-  /** A second session of a number is unlinked again; the first is untouched (contract §3). */
-  const checked = (input: Input): Input => {
-    if (input.on !== 'opened') return input
-    const holder = holders.holderOf(input.me.phoneNumber)
-    if (holder === null || holder === session.id) return input
-    return {
-      on: 'closed',
-      why: {
-        reason: 'duplicate_phone_number',
-        code: null,
-        detail: 'Another session of this server already holds this phone number',
-      },
-    }
-  }
+  const { act, closeLine, unlink } = createEffects({ line, intake, opening, arm, log })
+  const failures = createFailures({
+    session: () => session,
+    isLive: () => phase === 'live',
+    line,
+    intake,
+    context,
+    carryOut,
+    log,
+  })
 
   const live = async (generation: number, report: LifeReport): Promise<void> => {
     if (generation !== line.generation || phase !== 'live') {
       log.debug('A late report was dropped', { kind: report.kind })
       return
     }
-    const outcome = decide(session, checked(inputOf(report)), context())
+    const outcome = decide(session, refuseSecond(holders, session, inputOf(report)), context())
     if (typeof outcome === 'string') return
     const { status } = session.state
     if (report.kind === 'closed') {
@@ -452,7 +370,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
           ])
         } catch (error) {
           phase = 'live'
-          await storageFailed(error)
+          await failures.storageFailed(error)
           throw error
         }
         sending.end()

@@ -1,6 +1,7 @@
 /** Which session holds which phone number: at most one, across all accounts of this server. */
 import type { SessionId } from '../domain/ids'
 import type { Session } from '../domain/session'
+import type { Input } from '../domain/session-life'
 
 export interface NumberHolders {
   /** Brings the books up to date with a session: a linked one takes its number if it is free, others give theirs back. */
@@ -31,5 +32,20 @@ export function createNumberHolders(): NumberHolders {
     },
     holderOf: (phoneNumber) => holders.get(phoneNumber) ?? null,
     release,
+  }
+}
+
+/** A second session of a number is unlinked again; the first is untouched (contract §3). */
+export function refuseSecond(holders: NumberHolders, session: Session, input: Input): Input {
+  if (input.on !== 'opened') return input
+  const holder = holders.holderOf(input.me.phoneNumber)
+  if (holder === null || holder === session.id) return input
+  return {
+    on: 'closed',
+    why: {
+      reason: 'duplicate_phone_number',
+      code: null,
+      detail: 'Another session of this server already holds this phone number',
+    },
   }
 }
