@@ -39,7 +39,7 @@ async function* mp3Sound(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Sound
           sampleRate,
           samplesDecoded,
           errors: told,
-        } = decoder.decode(chunk.subarray(at, at + PIECE))
+        } = decoding('MP3', () => decoder.decode(chunk.subarray(at, at + PIECE)))
         errors = samplesDecoded > 0 && told.length === 0 ? 0 : errors + told.length
         if (errors > MAX_ERRORS) throw new UnreadableSound('The MP3 file is damaged')
         if (samplesDecoded > 0 && sampleRate > 0) yield { rate: sampleRate, channels: channelData }
@@ -81,7 +81,8 @@ async function* opusSound(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Soun
       }
       if (!decoder || opusSamples(data) === 0)
         throw new UnreadableSound('The OGG file holds a damaged Opus packet')
-      const samples = decoded(decoder, data)
+      const opus = decoder
+      const samples = decoding('OGG', () => opus.decodeFloat(data))
       const length = samples.length / head.channels
       const from = Math.min(length, Math.max(0, head.preSkip - position))
       // The last page's position cuts off what was only padding.
@@ -95,11 +96,13 @@ async function* opusSound(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Soun
   }
 }
 
-function decoded(decoder: Awaited<ReturnType<typeof createDecoder>>, packet: Uint8Array): Float32Array {
+/** A decoder that gives up, or runs out of its own memory, was given damaged bytes. */
+function decoding<T>(what: string, work: () => T): T {
   try {
-    return decoder.decodeFloat(packet)
+    return work()
   } catch (cause) {
-    throw new UnreadableSound('The OGG file holds a damaged Opus packet', { cause })
+    if (cause instanceof UnreadableSound) throw cause
+    throw new UnreadableSound(`The ${what} file is damaged`, { cause })
   }
 }
 
@@ -142,10 +145,10 @@ async function* vorbisSound(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<So
         throw new UnreadableSound('The OGG file holds a packet that is too long')
       if (headers.length < 3) {
         headers.push(data)
-        if (headers.length === 3) setUp(decoder, headers)
+        if (headers.length === 3) decoding('OGG', () => setUp(decoder, headers))
         continue
       }
-      const { channelData, sampleRate, samplesDecoded } = decoder.decodePackets([data])
+      const { channelData, sampleRate, samplesDecoded } = decoding('OGG', () => decoder.decodePackets([data]))
       const length =
         last && granule !== null ? Math.max(0, Math.min(samplesDecoded, granule - position)) : samplesDecoded
       position += samplesDecoded

@@ -32,8 +32,9 @@ function oggSeconds(file: Uint8Array): number | null {
   const first = bytes.subarray(27 + (bytes[26] ?? 0))
   const opus = readOpusHead(first)
   const rate = opus ? 48_000 : first.length >= 16 ? first.readUInt32LE(12) : 0
-  const at = bytes.subarray(-LAST_PAGE).lastIndexOf('OggS', undefined, 'latin1')
-  const last = bytes.subarray(-LAST_PAGE).subarray(Math.max(0, at))
+  const tail = bytes.subarray(-LAST_PAGE)
+  const at = tail.lastIndexOf('OggS', tail.length, 'latin1')
+  const last = tail.subarray(Math.max(0, at))
   if (rate === 0 || at < 0 || last.length < 27) return null
   const end = last.readBigInt64LE(6)
   return end < 0n ? null : (Number(end) - (opus?.preSkip ?? 0)) / rate
