@@ -46,8 +46,8 @@ type Verdict = 'applies' | 'open' | 'void'
 export interface Acts {
   /** An action has come from WhatsApp, or one of ours was acknowledged. */
   take(tx: Tx, session: NumberedSession, action: ActionRow, content: ActionContent): void
-  /** A message is stored now for which acts may be waiting. */
-  arrived(tx: Tx, session: NumberedSession, target: Target): void
+  /** A message is stored now for which acts may be waiting; true when some were. */
+  arrived(tx: Tx, session: NumberedSession, target: Target): boolean
   /** Two addresses of a person are one row now. */
   joined(tx: Tx, session: NumberedSession, from: number, to: number): void
   forget(session: number): void
@@ -208,8 +208,9 @@ export function createActs(parts: {
       })
     },
     arrived(tx, session, target) {
-      if (!anyOf.get(session.number, target.id)) return
+      if (!anyOf.get(session.number, target.id)) return false
       for (const action of openOf.all(session.number, target.id)) judgeStored(tx, session, action)
+      return true
     },
     joined(tx, session, from, to) {
       dropOlder.run(from, to)

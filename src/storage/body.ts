@@ -9,6 +9,7 @@
  */
 import type { Content, ContentOf, MessageType } from '../domain/content'
 import type { Message, MessageContext, Quote } from '../domain/message'
+import { readVarint, varint } from './varint'
 
 export type Body = Pick<Message, 'content' | 'senderName' | 'mentions' | 'quoted' | 'context' | 'raw'>
 
@@ -68,24 +69,13 @@ export const PLAIN = 0
 const KIND = 1
 const PART = { text: 1, name: 2, rest: 4 } as const
 
-function varint(value: number): number[] {
-  const bytes: number[] = []
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return [...bytes, rest]
-    bytes.push((rest & 0x7f) | 0x80)
-  }
-}
-
 /** Reads a blob from front to back. */
 function readerOf(bytes: Buffer, from: number) {
   let at = from
   const number = (): number => {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = bytes[at++] ?? 0
-      value |= (byte & 0x7f) << shift
-      if (byte < 0x80) return value
-    }
+    const { value, next } = readVarint(bytes, at)
+    at = next
+    return value
   }
   const text = (length: number): string => {
     at += length

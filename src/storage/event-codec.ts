@@ -5,6 +5,7 @@
  * 6 µs. A dictionary that was released never changes: another one gets another number.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { readVarint, varint } from './varint'
 
 /** What is nearest to the end is cheapest to point at, so the most frequent event comes last. */
 const DICTIONARIES: Readonly<Record<number, Buffer>> = {
@@ -25,6 +26,8 @@ const DICTIONARIES: Readonly<Record<number, Buffer>> = {
   ),
 }
 const CURRENT = 1
+/** Followed by the number of a message (varint): packed beside what is stored of that. */
+const BESIDE = 0
 const dictionaryOf = (number: number): Buffer => {
   const dictionary = DICTIONARIES[number]
   if (dictionary === undefined) throw new Error(`This program does not know event dictionary ${number}`)
@@ -44,4 +47,21 @@ export function unpackFields(packed: Uint8Array): string {
   const [first] = packed
   if (first === OPENING_BRACE || first === undefined) return Buffer.from(packed).toString('utf8')
   return inflateRawSync(packed.subarray(1), { dictionary: dictionaryOf(first) }).toString('utf8')
+}
+
+/** Packs a JSON object beside the bytes of a stored message, of which it repeats much. */
+export function packBeside(json: string, message: number, beside: Uint8Array): Buffer {
+  const dictionary = Buffer.concat([dictionaryOf(CURRENT), beside])
+  const deflated = deflateRawSync(Buffer.from(json), { level: 6, dictionary })
+  return Buffer.concat([Uint8Array.of(BESIDE, CURRENT, ...varint(message)), deflated])
+}
+
+/** The message beside which something was packed; null when it stands for itself. */
+export const besideWhich = (packed: Uint8Array): number | null =>
+  packed[0] === BESIDE ? readVarint(packed, 2).value : null
+
+/** What `packBeside` was given. */
+export function unpackBeside(packed: Uint8Array, beside: Uint8Array): string {
+  const dictionary = Buffer.concat([dictionaryOf(packed[1] ?? 0), beside])
+  return inflateRawSync(packed.subarray(readVarint(packed, 2).next), { dictionary }).toString('utf8')
 }

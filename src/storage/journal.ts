@@ -1,8 +1,8 @@
 /**
  * The journal on disk, with its newest entries in memory: live readers never touch SQLite.
  *
- * An entry's text is made once, when it is committed. On disk stand only its own fields, packed and sealed; the envelope around
- * them is put together again from the columns, byte for byte.
+ * An entry's text is made once, when it is committed. On disk stand only its own fields, packed and sealed; the envelope
+ * around them is put together again from the columns, byte for byte.
  */
 import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
@@ -12,26 +12,43 @@ import { type Entry, formatCursor, type Journal } from '../domain/journal'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { randomToken } from '../lib/token'
-import { packFields, unpackFields } from './event-codec'
+import type { BesideOf, StoredRow } from './beside'
+import { besideWhich, packBeside, packFields, unpackBeside, unpackFields } from './event-codec'
+import { EVENT_CODE, eventOf } from './event-codes'
 import type { Tx } from './group-commit'
 import type { Meta } from './meta'
 import type { Numbers } from './numbers'
-import { placeOf, type Sealer } from './seal'
+import { nonceOf, placeOf, type Sealer } from './seal'
 
 export interface StoredJournal extends Journal {
-  /** Writes events in order and numbers them; they are told after the commit. */
-  append(tx: Tx, events: readonly NewEvent[]): Entry[]
+  /**
+   * Writes events in order and numbers them; they are told after the commit. The first is packed beside the message of
+   * which it tells, when that is given.
+   */
+  append(tx: Tx, events: readonly NewEvent[], about?: StoredRow | null): Entry[]
+  /** The number that the next event gets which is kept. */
+  upcoming(tx: Tx): number
+  /** Writes out the event `seq`, if it is packed beside this message, which is about to change. */
+  detach(seq: number, message: number): void
   /** Removes every entry of a session written so far. */
   forget(tx: Tx, session: number, sessionId: SessionId): void
   /** Removes entries up to `seq` that are older than `before` (ms), at most `limit` of them; returns how many went. */
   prune(tx: Tx, seq: number, before: number, limit: number): number
 }
 
-type Row = { seq: number; session: number; tenant: number; event: EventName; at: number; body: Uint8Array }
+/** `event` is empty where the body begins with its code; those of the first release have the name, and their id in the body. */
+type Row = {
+  seq: number
+  session: number
+  tenant: number
+  event: EventName | ''
+  at: number
+  body: Uint8Array
+}
 
 /** Entries kept in memory, by number and by characters of text. */
 const TAIL = { entries: 8_192, characters: 16_000_000 }
-/** Random bytes of an event id. */
+/** Random bytes of an event id, as many as a seal's. */
 const ID_BYTES = 12
 
 const textOf = (entry: {
@@ -60,15 +77,22 @@ export function createJournal(parts: {
   meta: Meta
   numbers: Numbers
   sealer: Sealer
+  beside: BesideOf
   clock: Clock
   log: Log
 }): StoredJournal {
-  const { database, meta, numbers, sealer, clock, log } = parts
+  const { database, meta, numbers, sealer, beside, clock, log } = parts
   const page = database.prepare<Row, [number, number]>(
     'SELECT seq, session, tenant, event, at, body FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
   )
-  const insert = database.prepare<unknown, [number, number, number, string, number, Uint8Array]>(
-    'INSERT INTO journal (seq, session, tenant, event, at, body) VALUES (?, ?, ?, ?, ?, ?)',
+  const insert = database.prepare<unknown, [number, number, number, number, Uint8Array]>(
+    "INSERT INTO journal (seq, session, tenant, event, at, body) VALUES (?, ?, ?, '', ?, ?)",
+  )
+  const bySeq = database.prepare<Row, [number]>(
+    'SELECT seq, session, tenant, event, at, body FROM journal WHERE seq = ?',
+  )
+  const rewrite = database.prepare<unknown, [string, Uint8Array, number]>(
+    'UPDATE journal SET event = ?, body = ? WHERE seq = ?',
   )
   const dropSession = database.prepare<unknown, [number]>('DELETE FROM journal WHERE session = ?')
   const highest = database.prepare<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM journal')
@@ -127,24 +151,37 @@ export function createJournal(parts: {
 
   const place = (seq: number): string => placeOf('journal', epoch, String(seq))
 
+  /** What stands on disk of an event: its id is the random number of its seal, which needs no place of its own. */
+  function opened(row: Row): { id: Uint8Array; event: EventName; packed: Uint8Array } {
+    const body = sealer.open(row.body, place(row.seq))
+    return row.event === ''
+      ? { id: nonceOf(row.body), event: eventOf(body[0] ?? 0), packed: body.subarray(1) }
+      : { id: body.subarray(0, ID_BYTES), event: row.event, packed: body.subarray(ID_BYTES) }
+  }
+
+  function unpacked(packed: Uint8Array): string {
+    const message = besideWhich(packed)
+    return message === null ? unpackFields(packed) : unpackBeside(packed, beside(message))
+  }
+
   function entryOf(row: Row): Entry {
-    const body = Buffer.from(sealer.open(row.body, place(row.seq)))
-    const id = idOf(body.subarray(0, ID_BYTES))
+    const { id: bytes, event, packed } = opened(row)
+    const id = idOf(bytes)
     const sessionId = numbers.sessionId(row.session)
     return {
       seq: row.seq,
       id,
       tenantId: numbers.tenantId(row.tenant),
       sessionId,
-      event: row.event,
+      event,
       timestamp: row.at,
       json: textOf({
         id,
         cursor: formatCursor({ epoch, seq: row.seq }),
-        event: row.event,
+        event,
         sessionId,
         at: row.at,
-        fields: unpackFields(body.subarray(ID_BYTES)),
+        fields: unpacked(packed),
       }),
     }
   }
@@ -201,27 +238,39 @@ export function createJournal(parts: {
         listeners.delete(listener)
       }
     },
-    append(tx, events) {
+    upcoming: (tx) => (givenIn === tx.transaction ? given : head) + 1,
+    detach(seq, message) {
+      const row = bySeq.get(seq)
+      if (!row) return
+      const { id, event, packed } = opened(row)
+      if (besideWhich(packed) !== message) return
+      // Its id is that of the seal it has had so far.
+      const alone = Buffer.concat([id, packFields(unpacked(packed))])
+      rewrite.run(event, sealer.seal(alone, place(seq)), seq)
+    },
+    append(tx, events, about) {
       if (events.length === 0) return []
       if (givenIn !== tx.transaction) {
         givenIn = tx.transaction
         given = head
       }
-      const entries = events.map((event): Entry => {
+      const entries = events.map((event, index): Entry => {
         if (!isKept(event.name)) return momentary(event)
         given += 1
         const seq = given
         const at = clock.now()
-        const idBytes = randomBytes(ID_BYTES)
-        const id = idOf(idBytes)
         const fields = fieldsOf(event.fields)
+        const packed =
+          index === 0 && about?.beside ? packBeside(fields, about.number, about.beside) : packFields(fields)
+        const body = Buffer.concat([Uint8Array.of(EVENT_CODE[event.name]), packed])
+        const sealed = sealer.seal(body, place(seq))
+        const id = idOf(nonceOf(sealed))
         insert.run(
           seq,
           numbers.ensureSessionNumber(tx, event.sessionId),
           numbers.ensureTenant(tx, event.tenantId),
-          event.name,
           at,
-          sealer.seal(Buffer.concat([idBytes, packFields(fields)]), place(seq)),
+          sealed,
         )
         return {
           seq,

@@ -4,8 +4,9 @@
  * One function for each kind of change says what it writes and whether that was news.
  */
 import type { Change, Ledger } from '../domain/changes'
-import type { NewEvent } from '../domain/events'
+import { isKept, type NewEvent } from '../domain/events'
 import type { Entry } from '../domain/journal'
+import type { StoredRow } from './beside'
 import type { Counters, Tally } from './counters'
 import type { SettingsEndpoints } from './endpoints'
 import type { GroupCommit, Tx } from './group-commit'
@@ -18,8 +19,15 @@ import type { SessionRows } from './sessions'
 import type { StoredVaults } from './vault'
 
 type Writers = {
-  [K in Change['kind']]: (change: Extract<Change, { kind: K }>, tx: Tx, tally: Tally) => boolean
+  [K in Change['kind']]: (
+    change: Extract<Change, { kind: K }>,
+    tx: Tx,
+    tally: Tally,
+    told: number | null,
+  ) => Outcome
 }
+/** Whether it was news; of a message that was stored, its row. */
+type Outcome = boolean | StoredRow
 
 export function createLedger(parts: {
   writer: GroupCommit
@@ -91,14 +99,14 @@ export function createLedger(parts: {
       const known = numbers.session(sessionId, tx)
       return known !== null && sessions.active(known.number, at)
     },
-    message({ message, keepContent, inboxId }, tx, tally) {
+    message({ message, keepContent, inboxId }, tx, tally, told) {
       const session = alive(tx, message.sessionId)
       if (!session) return false
       if (inboxId !== null) vaults.dropInbox(session.number, [inboxId])
       const seal = sessions.encrypts(tx, session.number)
-      const isNews = messages.insert(tx, session, message, { keepContent, seal }, tally)
-      if (isNews && keepContent) tx.afterCommit(() => parts.onMessage())
-      return isNews
+      const stored = messages.insert(tx, session, message, { keepContent, seal, told }, tally)
+      if (stored && keepContent) tx.afterCommit(() => parts.onMessage())
+      return stored ?? false
     },
     message_status(change, tx, tally) {
       const session = numbers.session(change.sessionId, tx)
@@ -125,8 +133,13 @@ export function createLedger(parts: {
   }
 
   // The table is typed kind by kind; picking a row by a run-time value loses that pairing, hence the one cast.
-  const write = (change: Change, tx: Tx, tally: Tally): boolean =>
-    (writers[change.kind] as (change: Change, tx: Tx, tally: Tally) => boolean)(change, tx, tally)
+  const write = (change: Change, tx: Tx, tally: Tally, told: number | null): Outcome =>
+    (writers[change.kind] as (...given: [Change, Tx, Tally, number | null]) => Outcome)(
+      change,
+      tx,
+      tally,
+      told,
+    )
 
   /** Events of a session that is gone are dropped; only the change that removes it still tells of it. */
   function tellable(change: Change, events: readonly NewEvent[], tx: Tx): readonly NewEvent[] {
@@ -141,9 +154,13 @@ export function createLedger(parts: {
         const news: boolean[] = []
         const entries: Entry[] = []
         for (const { change, events } of facts) {
-          const isNews = write(change, tx, tally)
-          news.push(isNews)
-          if (isNews) entries.push(...journal.append(tx, tellable(change, events, tx)))
+          const [first] = events
+          const told = first && isKept(first.name) ? journal.upcoming(tx) : null
+          const outcome = write(change, tx, tally, told)
+          news.push(outcome !== false)
+          if (outcome === false) continue
+          const about = typeof outcome === 'object' ? outcome : null
+          entries.push(...journal.append(tx, tellable(change, events, tx), about))
         }
         tally.write()
         return { news, entries }

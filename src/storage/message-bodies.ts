@@ -1,7 +1,7 @@
 /** What happens to the content of a stored message: new words, taken back, its file attached. */
 import type { Database } from 'bun:sqlite'
 import type { Content } from '../domain/content'
-import { type Body, blankBody, PLAIN } from './body'
+import { type Body, blankBody, encodeBody, PLAIN } from './body'
 import { typeOf, unpackId } from './codes'
 import { blobOf, bodyOf, FLAG, hidden } from './message-rows'
 import type { NumberedSession } from './numbers'
@@ -52,6 +52,8 @@ export const hasWords = (type: number): boolean =>
 export function createMessageBodies(parts: {
   database: Database
   reword: Reword
+  /** Its blob is about to change; `told` is the number of the event that may be packed beside it. */
+  onChange: (row: StoredBody, told: number) => void
   /** The row says something else now. */
   onChanged: (session: NumberedSession, row: StoredBody, content: Content | null) => void
 }): MessageBodies {
@@ -63,11 +65,20 @@ export function createMessageBodies(parts: {
     'UPDATE messages SET body = ?, attachment = NULL WHERE number = ?',
   )
 
+  const toldOf = parts.database.prepare<{ told: number | null }, [number]>(
+    'SELECT told FROM messages WHERE number = ?',
+  )
+
+  function detach(row: StoredBody): void {
+    const told = toldOf.get(row.number)?.told ?? null
+    if (told !== null) parts.onChange(row, told)
+  }
+
   const open = (session: NumberedSession, row: StoredBody): Body => bodyOf(session.id, session.sealer, row)
 
   /** Sealed when it was. */
   const blob = (session: NumberedSession, row: StoredBody, body: Body): Uint8Array =>
-    blobOf(body, row.body?.[0] === PLAIN ? null : session.sealer, {
+    blobOf(encodeBody(body), row.body?.[0] === PLAIN ? null : session.sealer, {
       sessionId: session.id,
       fromMe: row.from_me === 1,
       id: unpackId(row.id),
@@ -77,6 +88,7 @@ export function createMessageBodies(parts: {
     open,
     reword(session, row, text) {
       if (row.body === null) return
+      detach(row)
       const body = open(session, row)
       const raw = body.raw && text !== null ? parts.reword(body.raw, text) : null
       const flags = raw === null ? FLAG.outdated : 0
@@ -94,6 +106,7 @@ export function createMessageBodies(parts: {
       onChanged(session, row, content)
     },
     erase(session, row, also) {
+      detach(row)
       const { senderName } = open(session, row)
       const keeps = (row.flags & FLAG.keepContent) !== 0 && row.body !== null
       const rest = { ...blankBody(typeOf(row.type)), senderName, ...also }
@@ -101,6 +114,7 @@ export function createMessageBodies(parts: {
       onChanged(session, row, null)
     },
     attach(session, row, raw) {
+      detach(row)
       putAttached.run(blob(session, row, { ...open(session, row), raw }), row.number)
     },
   }

@@ -3,7 +3,7 @@ import type { MessageType } from '../domain/content'
 import { asMessageId, type SessionId } from '../domain/ids'
 import { asFileId } from '../domain/media'
 import type { Afterlife, Message, StoredMessage } from '../domain/message'
-import { type Body, blankBody, decodeBody, encodeBody, PLAIN } from './body'
+import { type Body, blankBody, decodeBody, PLAIN } from './body'
 import { statusOf, typeOf, unpackId } from './codes'
 import { chatOf, partyOfRow } from './parties'
 import { placeOf, type Sealer } from './seal'
@@ -56,7 +56,8 @@ export const MESSAGE_ROWS = columns('m.body')
 /** The same without what they say. */
 export const MESSAGE_HEADS = columns('NULL')
 
-const placeOfBody = (sessionId: string, fromMe: boolean, id: string): string =>
+/** Where the blob of a message belongs. */
+export const placeOfBody = (sessionId: string, fromMe: boolean, id: string): string =>
   placeOf('messages', sessionId, fromMe ? 'out' : 'in', id)
 
 type BodyRow = Pick<MessageRow, 'id' | 'from_me' | 'type' | 'body'>
@@ -69,15 +70,12 @@ export function bodyOf(sessionId: string, sealer: Sealer, row: BodyRow): Body {
   return decodeBody(type, sealer.open(row.body, placeOfBody(sessionId, row.from_me === 1, unpackId(row.id))))
 }
 
-/** The blob of a body; without a sealer it is readable. */
-export function blobOf(
-  body: Body,
+/** An encoded body as it is stored; without a sealer it is readable. */
+export const blobOf = (
+  encoded: Uint8Array,
   sealer: Sealer | null,
   of: { sessionId: string; fromMe: boolean; id: string },
-): Uint8Array {
-  const encoded = encodeBody(body)
-  return sealer ? sealer.seal(encoded, placeOfBody(of.sessionId, of.fromMe, of.id)) : encoded
-}
+): Uint8Array => (sealer ? sealer.seal(encoded, placeOfBody(of.sessionId, of.fromMe, of.id)) : encoded)
 
 /** A body of which nothing is shown but what is needed for sending. */
 export const hidden = (type: MessageType, { raw, context }: Body): Body => ({

@@ -3,6 +3,8 @@ import type { Database } from 'bun:sqlite'
 import { isAction } from '../domain/content'
 import { climbs, type Message, type MessageStatus } from '../domain/message'
 import { type ActionRow, type Acts, counts } from './acts'
+import { besideOf, type StoredRow } from './beside'
+import { encodeBody } from './body'
 import { FIRST_ACTION, packId, STATUS_CODE, statusOf, TYPE_CODE, typeOf } from './codes'
 import type { Tally } from './counters'
 import type { Tx } from './group-commit'
@@ -22,14 +24,17 @@ export type StatusChange = {
 }
 
 export interface MessageWriter {
-  /** False when (session, id, fromMe) is stored already. */
+  /**
+   * Null when (session, id, fromMe) is stored already. `told` is the number that its event is going to get, null when it
+   * has none.
+   */
   insert(
     tx: Tx,
     session: NumberedSession,
     message: Message,
-    as: { keepContent: boolean; seal: boolean },
+    as: { keepContent: boolean; seal: boolean; told: number | null },
     tally: Tally,
-  ): boolean
+  ): StoredRow | null
   /** False when there is no such message of ours or the status does not climb. */
   climb(tx: Tx, session: NumberedSession, change: StatusChange, tally: Tally): boolean
   /** False when no file of it is waiting. */
@@ -56,6 +61,7 @@ type Values = [
   sendAt: number | null,
   expiresAt: number | null,
   attachment: Blob,
+  told: number | null,
 ]
 
 export function createMessageWriter(parts: {
@@ -67,7 +73,7 @@ export function createMessageWriter(parts: {
   const { database, parties, bodies, acts } = parts
   const insert = database.prepare<unknown, Values>(
     `INSERT INTO messages (session, id, from_me, chat, sender, type, status, flags, timestamp, body, acked_at, error,
-     send_at, expires_at, attachment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     send_at, expires_at, attachment, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (session, id, from_me) DO NOTHING`,
   )
   type Present = Omit<ActionRow, 'body'> & { acked_at: number | null; attachment: Blob }
@@ -89,15 +95,10 @@ export function createMessageWriter(parts: {
    * With history off only what may have to be sent again is kept, and only until it has arrived. An action is kept whole
    * meanwhile: what it does is done when WhatsApp has taken it, and its encoded form says no less.
    */
-  function storedBody(
-    session: NumberedSession,
-    message: Message,
-    as: { keepContent: boolean; seal: boolean },
-  ): Blob {
-    const { fromMe, id, raw, status, content } = message
-    if (!as.keepContent && (!fromMe || raw === null || SETTLED.has(status))) return null
-    const body = as.keepContent || isAction(content) ? message : hidden(content.type, message)
-    return blobOf(body, as.seal ? session.sealer : null, { sessionId: session.id, fromMe, id })
+  function storedBody(message: Message, keepContent: boolean): Blob {
+    const { fromMe, raw, status, content } = message
+    if (!keepContent && (!fromMe || raw === null || SETTLED.has(status))) return null
+    return encodeBody(keepContent || isAction(content) ? message : hidden(content.type, message))
   }
 
   return {
@@ -114,7 +115,11 @@ export function createMessageWriter(parts: {
         (history ? FLAG.history : 0) |
         (as.keepContent ? FLAG.keepContent : 0)
       const type = TYPE_CODE[content.type]
-      const body = storedBody(session, message, as)
+      const encoded = storedBody(message, as.keepContent)
+      const body = encoded && blobOf(encoded, as.seal ? session.sealer : null, message)
+      // One that waits still changes, and its event says little.
+      const together = encoded !== null && as.keepContent && as.told !== null && status !== 'queued'
+      const beside = together ? besideOf(encoded, message.id, timestamp) : null
       const { changes, lastInsertRowid } = insert.run(
         session.number,
         id,
@@ -131,8 +136,9 @@ export function createMessageWriter(parts: {
         status === 'queued' ? (message.schedule?.sendAt ?? null) : null,
         status === 'queued' ? (message.schedule?.expiresAt ?? null) : null,
         message.attachment === null ? null : Buffer.from(message.attachment, 'hex'),
+        beside && as.told,
       )
-      if (changes === 0) return false
+      if (changes === 0) return null
       tally.add({ session: session.number, fromMe, type: content.type, status, timestamp, history }, 1)
       const row = {
         number: Number(lastInsertRowid),
@@ -144,11 +150,13 @@ export function createMessageWriter(parts: {
         chat,
         sender,
       }
-      if (!isAction(content)) acts.arrived(tx, session, row)
-      else if (counts(STATUS_CODE[status])) {
+      // What it said when it came is told, whatever has become of it at once.
+      if (!isAction(content)) {
+        if (acts.arrived(tx, session, row)) return { number: row.number, beside: null }
+      } else if (counts(STATUS_CODE[status])) {
         acts.take(tx, session, { ...row, status: STATUS_CODE[status], timestamp }, content)
       }
-      return true
+      return { number: row.number, beside }
     },
     climb(tx, session, change, tally) {
       const row = present.get(session.number, packId(change.messageId), 1)

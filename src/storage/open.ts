@@ -19,6 +19,7 @@ import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { createAccounts } from './accounts'
 import { createActs } from './acts'
+import { createBeside } from './beside'
 import { unpackId } from './codes'
 import { createCounters } from './counters'
 import { createEndpoints } from './endpoints'
@@ -171,7 +172,15 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const numbers = createNumbers(database, master)
   const sessions = createSessionRows(database)
   const counters = createCounters(database)
-  const journal = createJournal({ database, meta, numbers, sealer, clock, log })
+  const journal = createJournal({
+    database,
+    meta,
+    numbers,
+    sealer,
+    beside: createBeside(database, numbers),
+    clock,
+    log,
+  })
   const vaults = createVaults({ database, writer, numbers, clock, onErased })
   const media = createMediaStore({
     disk: createMediaDisk({ directory: join(dirname(options.file), 'media'), sync: options.sync, log }),
@@ -186,6 +195,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const bodies = createMessageBodies({
     database,
     reword: options.reword ?? (() => null),
+    onChange: (row, told) => journal.detach(told, row.number),
     onChanged: search.changed,
   })
   const acts = createActs({

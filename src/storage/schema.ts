@@ -182,6 +182,7 @@ export const messages = sqliteTable(
     sendAt: integer('send_at'),
     expiresAt: integer('expires_at'),
     attachment: bytes('attachment'),
+    told: integer('told'),
   },
   (t) => [
     uniqueIndex('messages_by_id').on(t.session, t.id, t.fromMe),

@@ -29,6 +29,9 @@ export interface Sealer {
   open(sealed: Uint8Array, place: string): Uint8Array
 }
 
+/** The random number with which a blob was sealed: never drawn twice, no secret. */
+export const nonceOf = (sealed: Uint8Array): Uint8Array => sealed.subarray(HEAD, HEAD + NONCE)
+
 /** Joins the parts of a place; the separator occurs in none of them unescaped. */
 export const placeOf = (...parts: readonly string[]): string =>
   parts.map((part) => part.replaceAll('\\', '\\\\').replaceAll('|', '\\|')).join('|')

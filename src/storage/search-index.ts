@@ -14,7 +14,7 @@ import type { StoredBody } from './message-bodies'
 import { bodyOf, FLAG } from './message-rows'
 import type { Meta } from './meta'
 import type { NumberedSession, Numbers } from './numbers'
-import { beginningsOf, holds, type Sought, soughtIn, wordsIn } from './words'
+import { holds, soughtIn, wordsIn } from './words'
 
 export interface SearchIndex {
   /** Indexes the next messages, in the running transaction; returns how many it has looked at. */
@@ -63,12 +63,11 @@ export function createSearchIndex(parts: { database: Database; meta: Meta; numbe
   const mark = (): number => Number(meta.get(MARK) ?? 0)
 
   const remembered = new Map<string, string>()
-  /** `kind` parts whole words from beginnings. */
-  function tokenOf(session: NumberedSession, kind: '=' | '^', word: string): string {
-    const name = `${session.number}${kind}${word}`
+  function tokenOf(session: NumberedSession, word: string): string {
+    const name = `${session.number} ${word}`
     const known = remembered.get(name)
     if (known !== undefined) return known
-    const digest = hash('sha256', Buffer.concat([session.searchKey, Buffer.from(`${kind}${word}`)]), 'hex')
+    const digest = hash('sha256', Buffer.concat([session.searchKey, Buffer.from(word)]), 'hex')
     const token = Number.parseInt(digest.slice(0, HASH_DIGITS), 16).toString(32)
     if (remembered.size >= REMEMBERED) remembered.clear()
     remembered.set(name, token)
@@ -79,24 +78,12 @@ export function createSearchIndex(parts: { database: Database; meta: Meta; numbe
     const text = wordsOf(content)
     if (text === null) return null
     const tokens = new Set<string>()
-    for (const word of wordsIn(text)) {
-      tokens.add(tokenOf(session, '=', word))
-      for (const beginning of beginningsOf(word)) tokens.add(tokenOf(session, '^', beginning))
-    }
+    for (const word of wordsIn(text)) tokens.add(tokenOf(session, word))
     return tokens.size === 0 ? null : [...tokens].join(' ')
   }
 
   const isSought = (row: StoredBody): boolean =>
     row.type < FIRST_ACTION && (row.flags & FLAG.keepContent) !== 0 && row.body !== null
-
-  function matchOf(session: NumberedSession, { words, beginning }: Sought): string {
-    return words
-      .map((word) => {
-        const whole = tokenOf(session, '=', word)
-        return word === beginning ? `(${whole} OR ${tokenOf(session, '^', word)})` : whole
-      })
-      .join(' AND ')
-  }
 
   return {
     advance(tx, limit) {
@@ -119,7 +106,7 @@ export function createSearchIndex(parts: { database: Database; meta: Meta; numbe
     },
     find(session, text) {
       const sought = soughtIn(text)
-      if (sought.words.length === 0) return null
+      if (sought.length === 0) return null
       const more = tail
         .all(mark(), session.number)
         .filter((row) => {
@@ -130,7 +117,7 @@ export function createSearchIndex(parts: { database: Database; meta: Meta; numbe
         .map((row) => row.number)
       return {
         sql: 'SELECT rowid FROM search WHERE search MATCH ? UNION ALL SELECT value FROM json_each(?)',
-        values: [matchOf(session, sought), JSON.stringify(more)],
+        values: [sought.map((word) => tokenOf(session, word)).join(' AND '), JSON.stringify(more)],
       }
     },
     forget(session) {

@@ -74,41 +74,19 @@ export function wordsIn(text: string): Set<string> {
   return words
 }
 
-/** Beginnings of this many letters are found as well; the whole word always is. */
-export const PREFIXES = [3, 4, 5, 6] as const
-
-/** The beginnings by which a word is found before it has been typed to its end. */
-export function beginningsOf(word: string): string[] {
-  const characters = [...word]
-  return PREFIXES.filter((length) => length < characters.length).map((length) =>
-    characters.slice(0, length).join(''),
-  )
-}
-
-/** What somebody looks for: all words, and the last one also as a beginning, when it is of a length that is kept. */
-export type Sought = { words: string[]; beginning: string | null }
-
-export function soughtIn(text: string): Sought {
-  const runs = runsOf(text)
+/** The words somebody looks for, all of which must be there. */
+export function soughtIn(text: string): string[] {
   const words = new Set<string>()
-  for (const { text: run, spaced } of runs) {
+  for (const { text: run, spaced } of runsOf(text)) {
     const characters = [...run]
     const parts = spaced ? [cut(run)] : characters.length === 1 ? characters : pairsOf(characters)
     for (const word of parts) words.add(word)
   }
-  const last = runs.at(-1)
-  // A space behind the last word says that it ends there.
-  const open = last?.spaced === true && /[\p{L}\p{N}\p{M}]$/u.test(text)
-  const length = last ? [...last.text].length : 0
-  const beginning = open && (PREFIXES as readonly number[]).includes(length) ? (last?.text ?? null) : null
-  return { words: [...words], beginning }
+  return [...words]
 }
 
-/** Whether a text holds what is sought. */
-export function holds(text: string, sought: Sought): boolean {
+/** Whether a text holds all of them. */
+export function holds(text: string, sought: readonly string[]): boolean {
   const words = wordsIn(text)
-  return sought.words.every(
-    (word) =>
-      words.has(word) || (word === sought.beginning && [...words].some((one) => one.startsWith(word))),
-  )
+  return sought.every((word) => words.has(word))
 }

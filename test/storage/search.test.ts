@@ -69,15 +69,10 @@ for (const [when, prepare] of EITHER_WAY) {
       ['カタカナとひらがな', 'ひらがな', true],
       ['ｆｕｌｌ ｗｉｄｔｈ', 'full', true],
       ['invoice 2026-11-24 no. 4711', '4711', true],
-      ['invoice no. 4711', '471', true],
+      ['invoice no. 4711', '471', false],
       ['rain 🌧 tomorrow', 'rain tomorrow', true],
       ['see https://example.com/a?b=c', 'example', true],
-      ['international', 'inter', true],
-      ['international', 'in', false],
-      ['international', 'internat', false],
-      ['international flights', 'inter flights', false],
-      ['international flights', 'flights inter', true],
-      ['international', 'inter ', false],
+      ['international', 'inter', false],
       ['word', '!!!', false],
       ['"a" AND b OR (c*)', '"a" AND (c*)', true],
       ['NEAR miss', 'near', true],
@@ -213,7 +208,7 @@ test('words are nowhere on disk, nor the same hash in two sessions', async () =>
   expect(whole).not.toContain('xylo')
   database.run("CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'search', 'row')")
   const terms = database.query<{ doc: number }, []>('SELECT doc FROM temp.terms').all()
-  expect(terms.length).toBe(10)
+  expect(terms.length).toBe(2)
   expect(terms.every(({ doc }) => doc === 1)).toBe(true)
   database.close()
   storage = rig.open()
@@ -224,6 +219,6 @@ test('words of a long and strange text are all there', () => {
   expect(words.has('a'.repeat(64))).toBe(true)
   expect(words.has('日日')).toBe(true)
   expect(words.has('e')).toBe(true)
-  expect(soughtIn('a'.repeat(500)).words).toEqual(['a'.repeat(64)])
-  expect(soughtIn('  ').words).toEqual([])
+  expect(soughtIn('a'.repeat(500))).toEqual(['a'.repeat(64)])
+  expect(soughtIn('  ')).toEqual([])
 })

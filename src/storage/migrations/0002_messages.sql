@@ -1,7 +1,8 @@
 ALTER TABLE sessions ADD COLUMN restriction TEXT;
 
 -- Types, statuses and ids as `codes.ts` has them; types from 64 on act on another message. `sender` is NULL for own
--- messages and for those that the chat itself has written. The last five columns are NULL for nearly every row.
+-- messages and for those that the chat itself has written. `told` is the number of the
+-- event that is packed beside `body`. The five columns before it are NULL for nearly every row.
 CREATE TABLE messages_2 (
   number INTEGER PRIMARY KEY NOT NULL,
   session INTEGER NOT NULL,
@@ -18,7 +19,8 @@ CREATE TABLE messages_2 (
   error TEXT,
   send_at INTEGER,
   expires_at INTEGER,
-  attachment BLOB
+  attachment BLOB,
+  told INTEGER
 ) STRICT;
 INSERT INTO messages_2
 SELECT
@@ -55,6 +57,7 @@ SELECT
   body,
   acked_at,
   error,
+  NULL,
   NULL,
   NULL,
   NULL
