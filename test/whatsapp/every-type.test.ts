@@ -74,7 +74,7 @@ async function targetOf(content: SendableContent, chat: string): Promise<Pointed
 
 /** What a phone cannot show, and what it shows otherwise. */
 function asShown(content: SendableContent): object {
-  const { duration: _d, media, ...fields } = { duration: 0, media: null, ...content }
+  const { media, ...fields } = { media: null, ...content }
   const { font, ...rest } = { font: undefined, ...fields }
   const size = 'media' in content ? { media: { ...media, size: POINTER.fileLength } } : {}
   return withoutNulls({ ...rest, ...(font ? { font } : {}), ...size })

@@ -39,6 +39,11 @@ describe('history', () => {
     expect(dropped).toEqual([])
   })
 
+  test('messages of one second keep the order that the phone gives, newest first', () => {
+    const { all } = told([message('C', 5), message('B', 5), message('A', 5), message('0', 4)])
+    expect(all.map(({ id }) => id as string)).toEqual(['0', 'A', 'B', 'C'])
+  })
+
   test('without messages it is told all the same', () => {
     expect(told([]).pieces).toEqual([
       { kind: 'history', chats: 2, contacts: 1, messages: [], progress: null },

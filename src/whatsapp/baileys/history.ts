@@ -39,7 +39,9 @@ const NONE = { chats: 0, contacts: 0 }
 const timeOf = ({ messageTimestamp }: WAMessage): number => toNumber(messageTimestamp) || 0
 
 function* messagesOf(given: readonly WAMessage[], around: HistoryAround): Generator<IncomingMessage> {
-  const inOrder = given.map((message) => ({ at: timeOf(message), message })).sort((a, b) => a.at - b.at)
+  // The phone gives the newest first, also among those of one second.
+  const inOrder = given.map((message) => ({ at: timeOf(message), message })).reverse()
+  inOrder.sort((a, b) => a.at - b.at)
   const newest = inOrder.slice(-HISTORY_LIMITS.messages)
   let dropped = given.length - newest.length
   for (const { message } of newest) {
