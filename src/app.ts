@@ -111,7 +111,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     const checkUrl = (url: string) => checkWebhookUrl(url, policy)
     const links = createUploadLinks(derivedLinkKey(key))
     const files = storage.media
-    const desk = createMediaDesk({ config, store: files, links, clock, log })
+    const { desk, studio } = createMediaDesk({ config, store: files, links, clock, log })
     const supervisor = createSupervisor({
       whatsapp: network,
       ...storage,
@@ -185,6 +185,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       { name: 'storage', start: () => undefined, stop: () => storage.close() },
       { name: 'whatsapp', start: () => undefined, stop: () => network.stop() },
       storage.janitor,
+      studio,
       supervisor,
       delivery,
       streams,

@@ -5,11 +5,13 @@ import type { Config } from '../config'
 import type { MediaDesk, MediaStore } from '../domain/media'
 import type { UploadLinks } from '../http/upload-links'
 import type { Clock } from '../lib/clock'
+import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
 import { createOutbound } from '../lib/outbound'
 import { MEDIA_CAPS } from '../media/caps'
 import { createDesk } from '../media/desk'
 import { createFfmpeg, findFfmpeg } from '../media/ffmpeg'
+import { createVoiceStudio } from '../media/voice-studio'
 
 const MB = 1_000_000
 const HOUR = 3_600_000
@@ -19,19 +21,24 @@ const FFMPEG_TIMEOUT = 120_000
 
 export type MediaParts = { config: Config; store: MediaStore; links: UploadLinks; clock: Clock; log: Log }
 
-/** The media desk over the guarded client; ffmpeg is used when it is on the path. */
-export function createMediaDesk({ config, store, links, clock, log }: MediaParts): MediaDesk {
+/** The media desk over the guarded client, and the part it runs; ffmpeg is used when it is on the path. */
+export function createMediaDesk({ config, store, links, clock, log }: MediaParts): {
+  desk: MediaDesk
+  studio: Part
+} {
   const maxFile = config.maxFileMb * MB
   const caps = { ...MEDIA_CAPS, video: maxFile, document: maxFile, voiceSource: maxFile }
   const program = findFfmpeg(process.env.PATH)
   log.debug(program === null ? 'ffmpeg is not installed' : 'ffmpeg is installed')
-  return createDesk({
+  const voice = createVoiceStudio({ clock })
+  const desk = createDesk({
     store,
     outbound: createOutbound({
       policy: { allowInsecure: false, allowPlain: true, allowNetworks: config.mediaAllowNetworks },
       fetch: (url, init) => fetch(url, init),
       clock,
     }),
+    voice,
     clock,
     log: log.with({ part: 'media' }),
     caps,
@@ -48,6 +55,8 @@ export function createMediaDesk({ config, store, links, clock, log }: MediaParts
     keptMs: KEPT,
     uploadBehind: links.fileOfUrl,
   })
+  // It starts with its first voice note.
+  return { desk, studio: { name: 'voice notes', start: () => undefined, stop: voice.stop } }
 }
 
 /** What a kill has left in it goes. */
