@@ -16,8 +16,9 @@ export const FORM_HEAD = { headerPairs: 16, headerSize: 8 * 1024 }
 /** A body must have arrived within this (ms); a body with a file may take longer. */
 export const BODY_DEADLINE = 30_000
 export const FILE_BODY_DEADLINE = 300_000
-/** Longest silence between two pieces of a form (ms). */
+/** Longest silence between two pieces of a form, and its longest time in all (ms). */
 export const FORM_IDLE = 30_000
+export const FORM_DEADLINE = 1_800_000
 /** Deepest nesting of a JSON body. */
 export const MAX_DEPTH = 64
 /** Seconds without traffic after which a connection is closed; routes that wait longer say so themselves. */

@@ -1,9 +1,10 @@
 /** A message as the API shows it: flat, `me` for ourselves, digits where WhatsApp has told a number; absent = not so. */
 import { type Static, Type } from '@sinclair/typebox'
 import { type Content, contentFields, MESSAGE_TYPES } from '../domain/content'
-import { isGroup, isLid, isPhoneJid, type Jid, type Party, partyOf, shownParty } from '../domain/ids'
+import { type Party, partyOf, shownParty } from '../domain/ids'
 import { MESSAGE_STATUSES, type MessageContext, type StoredMessage, type Vote } from '../domain/message'
 import { isoTime } from '../lib/clock'
+import { placesUnder, shownChat } from '../sessions/payload'
 import { nullable, oneOf, time } from './docs'
 
 export const MessageTypeSchema = oneOf(MESSAGE_TYPES)
@@ -74,24 +75,18 @@ export const MessageView = Type.Object(
 )
 export type MessageView = Static<typeof MessageView>
 
-/** A chat as people know it: digits of a person whose number is known, else WhatsApp's id. */
-export function shownChat(chat: Jid, party: Party): string {
-  if (isGroup(chat) || !(isLid(chat) || isPhoneJid(chat))) return chat
-  return party.phoneNumber ?? party.lid ?? chat
-}
-
 /** `publicUrl`: what the addresses of files begin with; null = they are relative to this server. */
 export function messageView(message: StoredMessage, publicUrl: string | null): MessageView {
   const { content, fromMe, sender, error } = message
   const chat = shownChat(message.chat, message.chatParty)
   return {
+    ...contentFields(content),
+    ...mediaOf(message, publicUrl),
     id: message.id,
     type: content.type,
     from: fromMe ? 'me' : sender ? shownParty(sender) : chat,
     to: fromMe ? chat : 'me',
     chat,
-    ...contentFields(content),
-    ...mediaOf(message, publicUrl),
     timestamp: isoTime(message.timestamp),
     status: message.status,
     ...(message.senderName === null ? {} : { senderName: message.senderName }),
@@ -107,14 +102,9 @@ export function messageView(message: StoredMessage, publicUrl: string | null): M
   }
 }
 
-/** The path of a message's file. */
-export const mediaPath = (sessionId: string, messageId: string): string =>
-  `/api/messages/${sessionId}/${encodeURIComponent(messageId)}/media`
-
 function mediaOf({ content, sessionId, id, afterlife }: StoredMessage, publicUrl: string | null) {
   if (!('media' in content) || afterlife.deletedAt !== null) return {}
-  const url = `${publicUrl?.replace(/\/+$/, '') ?? ''}${mediaPath(sessionId, id)}`
-  return { media: { ...content.media, url } }
+  return { media: { ...content.media, url: placesUnder(publicUrl).media(sessionId, id) } }
 }
 
 const contextFields = ({ forwardingScore, audience, ...rest }: MessageContext) => ({

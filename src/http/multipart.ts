@@ -6,7 +6,7 @@ import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/bus
 import { AppError, fail } from '../domain/errors'
 import type { Bytes } from '../domain/media'
 import { systemClock } from '../lib/clock'
-import { FORM_FIELD_SIZE, FORM_FIELDS, FORM_HEAD, FORM_IDLE } from './limits'
+import { FORM_DEADLINE, FORM_FIELD_SIZE, FORM_FIELDS, FORM_HEAD, FORM_IDLE } from './limits'
 import { invalid } from './query'
 
 /** A file of a form; what its sender says of it is a claim. */
@@ -68,6 +68,7 @@ export async function readForm(
   })
 
   const reader = bodyOf(request).getReader()
+  const cancel = systemClock.after(FORM_DEADLINE, () => broken.by(fail('REQUEST_TIMEOUT')))
   try {
     let size = 0
     for (;;) {
@@ -88,6 +89,8 @@ export async function readForm(
     for (const stream of open) stream.destroy(told)
     await Promise.allSettled(kept)
     throw told
+  } finally {
+    cancel()
   }
 }
 

@@ -5,10 +5,11 @@ import { fail } from '../domain/errors'
 import type { Messages, StoredMessage } from '../domain/message'
 import type { Session } from '../domain/session'
 import { isoTime } from '../lib/clock'
+import { shownChat } from '../sessions/payload'
 import type { Supervisor } from '../sessions/supervisor'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
 import type { Caller, Guard, SessionGate } from './guard'
-import { datesOf, MessageTypeSchema, shownChat } from './message-view'
+import { datesOf, MessageTypeSchema } from './message-view'
 import { limitParameter, offsetParameter } from './query'
 
 export type QueueRoutesParts = {

@@ -479,4 +479,38 @@ describe('the file of a received message', () => {
     })
     expect((await download(`/api/messages/${id}/${messageId}/media`, {}, null)).status).toBe(401)
   })
+
+  test('that WhatsApp has dropped says why', async () => {
+    const messageId = await receive({ type: 'image', base64: png(9, 9).toString('base64') })
+    await server.ok('POST', '/sandbox/faults', { body: { kind: 'media_refuse', all: true } })
+    const { status, body } = await server.call<{ code: string; details: { reason: string } }>(
+      'GET',
+      `/api/messages/${id}/${messageId}/media`,
+    )
+    await server.ok('DELETE', '/sandbox/faults')
+    expect({ status, code: body.code, reason: typeof body.details.reason }).toEqual({
+      status: 424,
+      code: 'MEDIA_UNAVAILABLE',
+      reason: 'string',
+    })
+    // Control: afterwards it is there.
+    expect((await download(`/api/messages/${id}/${messageId}/media`)).status).toBe(200)
+  })
+})
+
+test('a large body of a stranger is not read, and the connection serves the next request', async () => {
+  const before = filesLeft()
+  const large = form({ sessionId: id, to: FRIEND, file: file(new Uint8Array(20_000_000), 'a.bin') })
+  const { status } = await post('/api/messages/send/document', large, {}, 'wapi_wrong')
+  expect(status).toBe(401)
+  expect((await server.call('GET', '/healthz')).status).toBe(200)
+  expect(filesLeft()).toEqual(before)
+})
+
+test('base64 up to 24 MB is read, and refused above it', async () => {
+  const bytes = Buffer.alloc(12_000_000, 7)
+  const good = await send('document', { documentBase64: bytes.toString('base64'), filename: 'a.bin' })
+  expect(good.status).toBe(200)
+  const large = await send('document', { documentBase64: Buffer.alloc(19_000_000).toString('base64') })
+  expect({ status: large.status, code: large.body.code }).toEqual({ status: 413, code: 'PAYLOAD_TOO_LARGE' })
 })

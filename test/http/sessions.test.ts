@@ -261,3 +261,59 @@ test('a whole restart brings a linked session back without a QR code', async () 
   const { phoneNumber } = await detail(id)
   expect(phoneNumber).toBe('+491701110003')
 })
+
+describe('settings of the queue and of files', () => {
+  test('are taken on creation and on update, and shown with their defaults', async () => {
+    const sendPacing = { messagesPerMinute: 20, jitter: 0.5, typing: true }
+    const id = await server.session('Paced', { sendPacing, downloadMedia: true })
+    const settings = async () => {
+      const { session } = await server.ok<{ session: { settings: object } }>('GET', `/api/sessions/${id}`)
+      return session.settings
+    }
+    expect(await settings()).toMatchObject({ sendPacing, downloadMedia: true, queuePaused: false })
+    await server.ok('PUT', `/api/sessions/${id}/settings`, { body: { settings: { queuePaused: true } } })
+    expect(await settings()).toMatchObject({ sendPacing, queuePaused: true })
+    await server.ok('PUT', `/api/sessions/${id}/settings`, { body: { settings: { sendPacing: null } } })
+    expect(await settings()).toMatchObject({ sendPacing: null, downloadMedia: true })
+  })
+
+  test.each([
+    ['no rate', { sendPacing: {} }],
+    ['rate 0', { sendPacing: { messagesPerMinute: 0 } }],
+    ['a jitter of 2', { sendPacing: { messagesPerMinute: 5, jitter: 2 } }],
+    ['an unknown part', { sendPacing: { messagesPerMinute: 5, burst: 1 } }],
+    ['a word', { queuePaused: 'yes' }],
+    ['null', { downloadMedia: null }],
+  ])('%s', async (_, settings) => {
+    const { status, body } = await server.call<{ details: { fields: { path: string }[] } }>(
+      'POST',
+      '/api/sessions',
+      { body: { name: 'x', settings } },
+    )
+    expect({ status, path: body.details.fields[0]?.path }).toMatchObject({
+      status: 400,
+      path: expect.stringMatching(/^\/settings\/(sendPacing|queuePaused|downloadMedia)/),
+    })
+  })
+})
+
+test('a restriction is shown until it ends, and refuses new chats with its end', async () => {
+  const [phone, stranger] = ['491703310101', '491703310102']
+  await server.phone(stranger)
+  const id = await server.linked(phone)
+  const until = new Date(Date.now() + 3_600_000).toISOString()
+  await server.ok('POST', '/sandbox/faults', { body: { kind: 'restrict', phoneNumber: phone, until } })
+  const restriction = await server.until(id, (session) => session.restriction as { until: string } | null)
+  expect(restriction).toMatchObject({ type: expect.any(String), since: expect.any(String) })
+  expect(Math.abs(Date.parse(restriction.until) - Date.parse(until))).toBeLessThan(2_000)
+  const { status, body } = await server.call('POST', '/api/messages/send/text', {
+    body: { sessionId: id, to: stranger, text: 'x' },
+  })
+  expect({ status, code: body.code, details: body.details }).toMatchObject({
+    status: 403,
+    code: 'SESSION_RESTRICTED',
+    details: { until: expect.any(String) },
+  })
+  await server.ok('DELETE', '/sandbox/faults')
+  await server.until(id, (session) => session.restriction === null)
+})
