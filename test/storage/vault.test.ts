@@ -212,6 +212,9 @@ describe('at rest', () => {
     'answer-with-key-0004',
     'quoted-words-0005',
     'Sender Name 0006',
+    'edited-words-0007',
+    'voted-option-0008',
+    'question-of-poll-0009',
   ]
   const forms = (secret: string) => {
     const raw = Buffer.from(secret)
@@ -235,7 +238,17 @@ describe('at rest', () => {
   }
 
   test('no secret can be read from the files, neither in the log nor after its truncation', async () => {
-    const [key = '', words = '', stanza = '', answer = '', quoted = '', name = ''] = secrets
+    const [
+      key = '',
+      words = '',
+      stanza = '',
+      answer = '',
+      quoted = '',
+      name = '',
+      edit = '',
+      vote = '',
+      poll = '',
+    ] = secrets
     const vault = storage.vaults.open(SESSION)
     await vault.commit([{ type: 'session', id: 'a', value: bytes(key) }])
     await vault.receive(bytes(stanza))
@@ -251,6 +264,16 @@ describe('at rest', () => {
         events: [makeEvent('message.received', { text: words, contact: { name } })],
       },
     ])
+    await storage.ledger.commit([
+      received(makeMessage('E', { content: { type: 'edit', text: edit, targetMessageId: 'M1' } })),
+      received(
+        makeMessage('P', { content: { type: 'poll', question: poll, options: [vote], selectable: 1 } }),
+      ),
+      received(makeMessage('V', { content: { type: 'vote', options: [vote], targetMessageId: 'P' } })),
+    ])
+    await storage.messages.searchable()
+    expect(storage.messages.get(SESSION, 'M1')?.content).toEqual({ type: 'text', text: edit })
+    expect(storage.messages.get(SESSION, 'P')?.afterlife.votes[0]?.options).toEqual([vote])
     expect(await storage.idempotency.begin('t' as never, 'key', 'hash')).toBe('new')
     await storage.idempotency.finish('t' as never, 'key', { status: 201, body: answer })
     // The files are read by a child: a process that closes a file drops its own locks on it.
@@ -294,6 +317,8 @@ test('a deleted session leaves no row in any table but the journal', async () =>
   await storage.ledger.commit([
     { change: { kind: 'session_changed', session: makeSession(SESSION, { settings }) }, events: [] },
     received(makeMessage('M1')),
+    received(makeMessage('R', { content: { type: 'reaction', emoji: '👍', targetMessageId: 'M1' } })),
+    received(makeMessage('V', { content: { type: 'vote', options: ['a'], targetMessageId: 'not here' } })),
     {
       change: { kind: 'identity', sessionId: SESSION, lid: '5@lid' as never, phoneNumber: '49170' },
       events: [],
@@ -303,6 +328,8 @@ test('a deleted session leaves no row in any table but the journal', async () =>
   await vault.commit([{ type: 'session', id: 'a', value: bytes('k') }])
   await vault.receive(bytes('s'))
   await storage.webhooks.fanOut(storage.journal.head())
+  await storage.messages.searchable()
+  expect(storage.messages.get(SESSION, 'M1')?.afterlife.reactions).toHaveLength(1)
   await storage.ledger.commit([
     { change: { kind: 'session_deleted', sessionId: SESSION }, events: [makeEvent('session.deleted')] },
   ])
@@ -314,6 +341,7 @@ test('a deleted session leaves no row in any table but the journal', async () =>
     )
     .all()
   expect(columns.length).toBeGreaterThan(8)
+  expect(columns.map(({ t }) => t)).toContain('acts')
   const left = columns.map(({ t }) => {
     const row = database.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${t} WHERE session = 1`).get()
     return [t, row?.n]
@@ -326,6 +354,7 @@ test('a deleted session leaves no row in any table but the journal', async () =>
   expect(database.query('SELECT data_key FROM session_numbers WHERE number = 1').get()).toEqual({
     data_key: null,
   })
+  expect(database.query('SELECT count(*) AS n FROM search_docsize').get()).toEqual({ n: 0 })
   database.close()
 })
 
