@@ -39,8 +39,6 @@ const QUERIES: Record<string, Step> = {
     const posts = [...channel.posts.values()].filter(({ serverId }) => serverId < before)
     return result(request, [history(world, channel, latest(posts, attrs.count), device.account)])
   },
-  // An account's own reactions and votes; kept with the posts.
-  'get my_addons': (_world, _origin, request) => result(request, [node('my_addons')]),
 }
 
 export function handleChannels(world: World, origin: Origin, request: BinaryNode): BinaryNode {
