@@ -1,11 +1,11 @@
 /** How the failures of the sandbox's parts are told to a caller of its control API. */
 import { UnknownMessage } from './content-shape'
 import { SandboxError } from './errors'
-import { NoSuchMessage } from './phone'
 import { NotOnWhatsApp } from './phone-book'
 import { BrokenMedia } from './phone-media'
 import { MessageRefused } from './phone-outbox'
 import { PairingError } from './phone-pairing'
+import { NoSuchMessage } from './phone-screen'
 import { LinkRefused, Refusal } from './refusal'
 
 type Kind<E extends Error> = abstract new (...args: never[]) => E

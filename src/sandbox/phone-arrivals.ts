@@ -23,6 +23,7 @@ export type PhoneEvent =
   | { type: 'chatstate'; from: string; state: 'composing' | 'recording' | 'paused' }
   /** A change of the app state that does not fit; `collection` stays as it was. */
   | { type: 'broken patch'; collection: string; reason: string }
+  | { type: 'unsent history'; reason: string }
   | { type: 'unreadable'; id: string; reason: string }
 
 export type ArrivalParts = {

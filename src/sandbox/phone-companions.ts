@@ -12,7 +12,7 @@ import { child, childBytes, childText, node, SERVER } from './node'
 import type { PhoneAppState } from './phone-app-state'
 import { type HistoryParts, historyPieces, webMessage } from './phone-history'
 import type { PhoneJournal } from './phone-journal'
-import { type MediaAccess, mediaOf, sealRetry, uploadFile } from './phone-media'
+import { BrokenMedia, type MediaAccess, mediaOf, sealRetry, uploadFile } from './phone-media'
 import type { PhoneOutbox } from './phone-outbox'
 import { messageId } from './phone-outbox'
 import { beginCodePairing, type CodePairing, finishCodePairing, PairingError, parseQr } from './phone-pairing'
@@ -32,6 +32,8 @@ export type CompanionParts = {
   /** How a history names messages, chats and people. */
   names: Omit<HistoryParts, 'journal' | 'appState' | 'own'>
   mediaAccess(): Promise<MediaAccess>
+  /** Told of a piece of history that the media host did not take. */
+  onUnsent(reason: string): void
   clock: Clock
   /** Runs work in the phone's one line of events. */
   inTurn<T>(work: () => Promise<T>): Promise<T>
@@ -130,7 +132,16 @@ export function createPhoneCompanions(parts: CompanionParts): PhoneCompanions {
   }
 
   async function sendHistory(deviceId: number): Promise<void> {
-    for (const piece of await historyPieces(history)) await sendPiece(deviceId, piece)
+    const linked = () => uplink().account.devices.has(deviceId)
+    for (const piece of await historyPieces(history)) {
+      try {
+        if (linked()) await sendPiece(deviceId, piece)
+      } catch (error) {
+        // It can be unlinked at any moment, and the media host can refuse.
+        if (error instanceof BrokenMedia) parts.onUnsent(error.message)
+        else if (linked()) throw error
+      }
+    }
   }
 
   /** A short first piece travels in the message itself, the others by the media host. */

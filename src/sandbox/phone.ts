@@ -2,32 +2,25 @@
  * A simulated phone: the primary device of an account, with a Signal identity of its own. Whatever it shows was
  * decrypted with its own keys, and whatever it says leaves it encrypted; the server between is told nothing.
  */
-import { randomBytes } from 'node:crypto'
 import type { BinaryNode } from '@whiskeysockets/baileys'
 import type { Clock } from '../lib/clock'
 import { createMailbox } from '../lib/mailbox'
 import type { PhoneContent } from './content-schemas'
-import { isChannel, jidOf, parseJid } from './jid'
+import { jidOf } from './jid'
 import { child, node, SERVER } from './node'
-import { type ChatState, openPhoneAppState } from './phone-app-state'
+import { openPhoneAppState } from './phone-app-state'
 import { createPhoneArrivals, type PhoneEvent, PRE_KEYS } from './phone-arrivals'
 import { createPhoneBook } from './phone-book'
 import { createPhoneCompanions } from './phone-companions'
 import { createPhoneDeeds } from './phone-deeds'
+import { createPhoneGestures, type PhoneGestures } from './phone-gestures'
 import { createPhoneInbox } from './phone-inbox'
-import {
-  openPhoneJournal,
-  type PhoneMessage,
-  type SentStatus,
-  type ShownMessage,
-  shownNow,
-  statusOf,
-} from './phone-journal'
-import { marksOf } from './phone-marks'
-import { downloadFile, type MediaAccess, mediaOf } from './phone-media'
+import { openPhoneJournal, type PhoneMessage, shownNow } from './phone-journal'
+import type { MediaAccess } from './phone-media'
 import { createPhoneOutbox } from './phone-outbox'
+import { createPhoneScreen, type PhoneScreen } from './phone-screen'
 import { openPhoneSignal } from './phone-signal'
-import { addressOf, createPhoneSpeech, type SpeechOptions } from './phone-speech'
+import { createPhoneSpeech, type SpeechOptions } from './phone-speech'
 import type { SandboxState } from './state'
 import type { PhoneRegistration, PhoneUplink } from './types'
 
@@ -55,7 +48,7 @@ export type PhoneParts = {
 /** A companion as its phone lists it. */
 export type LinkedDevice = { id: number; keyIndex: number; online: boolean }
 
-export interface Phone {
+export interface Phone extends PhoneScreen, PhoneGestures {
   readonly phoneNumber: string
   readonly name: string
   readonly platform: string
@@ -73,50 +66,12 @@ export interface Phone {
    * server has acknowledged it. Many calls at once keep their order and do not wait for one another's acknowledgement.
    */
   send(to: string, content: PhoneContent | string, options?: SpeechOptions): Promise<PhoneMessage>
-  /**
-   * What this phone received, oldest first, with what later messages have made of it; copies of what its own companions
-   * said are among it.
-   */
-  messages(): ShownMessage[]
-  /** What this phone itself said, and how far it got. */
-  sent(): (ShownMessage & { status: SentStatus; receipts: Record<string, SentStatus> })[]
-  /** A message of either direction as it is now; null for an unknown id. */
-  message(messageId: string): ShownMessage | null
-  /** The farthest receipt of a message this phone sent; null for an unknown id. */
-  status(messageId: string): SentStatus | null
-  /** Resolves with the first message, received already or yet to come, that fits. */
-  waitForMessage(fits: (message: PhoneMessage) => boolean): Promise<PhoneMessage>
-  /** Resolves when a message of either direction is as wanted, at once when it is already. */
-  waitUntilShown(messageId: string, fits: (message: ShownMessage) => boolean): Promise<ShownMessage>
-  /** Downloads and opens the file of a message. */
-  download(messageId: string): Promise<Buffer>
-  read(messageId: string): Promise<void>
-  played(messageId: string): Promise<void>
-  /** Stars a message, or no longer, on all devices of the account. */
-  star(messageId: string, starred: boolean): Promise<void>
-  /** Marks a chat on all devices of the account. */
-  changeChat(chat: string, change: Partial<ChatState>): Promise<void>
-  /** How chats are marked, by their JIDs. */
-  chats(): Record<string, ChatState>
-  typing(to: string, state?: 'composing' | 'recording' | 'paused'): void
-  setPresence(presence: 'available' | 'unavailable'): void
-  createGroup(subject: string, members: string[]): Promise<{ jid: string; subject: string }>
-  /** Sends any change to a group, as an `iq` child: `add`, `remove`, `subject`, … */
-  changeGroup(jid: string, change: BinaryNode): Promise<BinaryNode>
   /** While unreachable, the phone neither reads nor confirms what arrives; it catches up afterwards. */
   setReachable(reachable: boolean): void
   on(listener: (event: PhoneEvent) => void): () => void
   /** Resolves when everything that has arrived so far has been dealt with. */
   settled(): Promise<void>
   close(): Promise<void>
-}
-
-/** Thrown when a phone is asked about a message it does not have. */
-export class NoSuchMessage extends Error {
-  constructor(id: string) {
-    super(`This phone has no message ${id}`)
-    this.name = 'NoSuchMessage'
-  }
 }
 
 /** Switches a phone on: a new one with fresh keys, or the one that `state` remembers under this number. */
@@ -150,6 +105,12 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
 
   const emit = (event: PhoneEvent) => {
     for (const listener of listeners) listener(event)
+  }
+  const on = (listener: (event: PhoneEvent) => void) => {
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+    }
   }
   const line = () => uplink
   const book = createPhoneBook(line, signal)
@@ -192,6 +153,7 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
       subjectOf: async (group) => (await book.groupIfMember(group))?.subject ?? null,
     },
     mediaAccess: () => mediaAccess(),
+    onUnsent: (reason) => emit({ type: 'unsent history', reason }),
     clock,
     inTurn: (work) => mailbox.run(work),
     renewMedia: parts.media.renew,
@@ -258,20 +220,6 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
     inTurn: (work) => mailbox.run(work),
   })
 
-  async function receiptFor(id: string, type: 'read' | 'played'): Promise<void> {
-    const entry = journal.findReceived(id)
-    if (!entry) throw new NoSuchMessage(id)
-    const { from, participant } = entry.address
-    if (isChannel(from)) {
-      const seen = node('list', {}, [node('item', { server_id: entry.shown.serverId })])
-      uplink.send(node('receipt', { id, to: from, type: 'view' }, [seen]))
-      return
-    }
-    const t = String(Math.floor(clock.now() / 1000))
-    const to = participant ? from : bare(from)
-    uplink.send(node('receipt', { id, to, participant, type, t }))
-  }
-
   const linked = (deviceId: number): LinkedDevice => {
     const device = account.devices.get(deviceId)
     return { id: deviceId, keyIndex: device?.keyIndex ?? 0, online: device?.link != null }
@@ -299,104 +247,23 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
 
     send: (to, said, options) =>
       speech.say(to, typeof said === 'string' ? { type: 'text', text: said } : said, options),
-
-    messages: () => journal.received().map(shownNow),
-    sent: () =>
-      journal
-        .sent()
-        .map((entry) => ({ ...shownNow(entry), status: statusOf(entry), receipts: { ...entry.receipts } })),
-    message(id) {
-      const entry = journal.find(id)
-      return entry && shownNow(entry)
-    },
-    status(id) {
-      const entry = journal.findSent(id)
-      return entry && statusOf(entry)
-    },
-    waitForMessage(fits) {
-      const there = journal.received().find(({ shown }) => fits(shown))
-      if (there) return Promise.resolve(there.shown)
-      return new Promise((resolve) => {
-        const listener = (event: PhoneEvent) => {
-          if (event.type !== 'message' || !fits(event.message)) return
-          listeners.delete(listener)
-          resolve(event.message)
-        }
-        listeners.add(listener)
-      })
-    },
-
-    waitUntilShown(id, fits) {
-      const { promise, resolve } = Promise.withResolvers<ShownMessage>()
-      const look = () => {
-        const entry = journal.find(id)
-        const now = entry && shownNow(entry)
-        if (!now || !fits(now)) return
-        listeners.delete(look)
-        resolve(now)
-      }
-      listeners.add(look)
-      look()
-      return promise
-    },
-
-    async download(id) {
-      const entry = journal.find(id)
-      const media = entry && mediaOf(entry.message)
-      if (!media) throw new NoSuchMessage(id)
-      return downloadFile(await mediaAccess(), media.type, media.file, isChannel(entry.shown.chat))
-    },
-
-    read: (id) => receiptFor(id, 'read'),
-    played: (id) => receiptFor(id, 'played'),
-    async star(id, starred) {
-      const entry = journal.find(id)
-      if (!entry) throw new NoSuchMessage(id)
-      await mailbox.run(async () => {
-        const { key } = await speech.known(id)
-        const author = key.fromMe ? '0' : (key.participant ?? '0')
-        const index = ['star', key.remoteJid ?? '', id, key.fromMe ? '1' : '0', author]
-        await appState.push('regular_low', { index, value: { starAction: { starred } }, version: 2 })
-      })
-    },
-    changeChat: (chat, change) =>
-      mailbox.run(async () => {
-        const jid = await speech.chatName(addressOf(chat))
-        for (const mark of marksOf(jid, change)) await appState.push(mark.collection, mark)
-      }),
-    chats: () => Object.fromEntries(appState.chats()),
-    typing(to, said = 'composing') {
-      const content =
-        said === 'recording'
-          ? node('composing', { media: 'audio' })
-          : node(said === 'paused' ? said : 'composing')
-      uplink.send(node('chatstate', { from: jid, to: addressOf(to) }, [content]))
-    },
-    setPresence: (presence) => uplink.send(node('presence', { type: presence, name })),
-
-    async createGroup(subject, members) {
-      const answer = await uplink.query(
-        node('iq', { type: 'set', xmlns: 'w:g2', to: '@g.us' }, [
-          node(
-            'create',
-            { subject, key: randomBytes(8).toString('hex') },
-            members.map((member) => node('participant', { jid: addressOf(member) })),
-          ),
-        ]),
-      )
-      return { jid: `${child(answer, 'group')?.attrs.id}@g.us`, subject }
-    },
-    changeGroup: (group, change) =>
-      uplink.query(node('iq', { type: 'set', xmlns: 'w:g2', to: group }, [change])),
+    ...createPhoneScreen({ journal, on, mediaAccess }),
+    ...createPhoneGestures({
+      uplink,
+      journal,
+      speech,
+      appState,
+      own: own(),
+      name,
+      clock,
+      inTurn: (work) => mailbox.run(work),
+    }),
 
     setReachable(now) {
       reachable = now
       if (reachable) for (const stanza of held.splice(0)) take(stanza)
     },
-    on(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    on,
     settled: () => mailbox.run(() => undefined),
     async close() {
       closed = true
@@ -405,9 +272,4 @@ export function createPhone(options: PhoneOptions, parts: PhoneParts): Phone {
       signal.close()
     },
   }
-}
-
-const bare = (address: string): string => {
-  const { user = '', server = '' } = parseJid(address) ?? {}
-  return jidOf(user, server)
 }

@@ -184,8 +184,9 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
     },
     async stop() {
       await server.stop()
-      await media.stop()
+      // A phone finishes what it is doing, and may need the media host for it.
       for (const phone of phones.values()) await phone.close()
+      await media.stop()
       save()
       state.close()
     },

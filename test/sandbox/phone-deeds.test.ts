@@ -364,3 +364,73 @@ test('a sealed vote opens for nobody else (control: it opens for its poll and vo
   }
   expect(openVote(ballot, {})).toBeNull()
 })
+
+test('the server is told, in the clear, what kind of thing is done', async () => {
+  const id = await said({ type: 'poll', question: 'Tea?', options: ['yes', 'no'] })
+  const rows: [PhoneContent, Record<string, string>, string?][] = [
+    [{ type: 'reaction', emoji: '👍', targetMessageId: id }, { type: 'reaction' }],
+    [{ type: 'vote', options: ['yes'], targetMessageId: id }, { type: 'poll' }, 'meta'],
+    [
+      { type: 'pin', targetMessageId: id },
+      { type: 'text', edit: '2' },
+    ],
+    [
+      { type: 'edit', text: 'x', targetMessageId: id },
+      { type: 'text', edit: '1' },
+    ],
+    [
+      { type: 'delete', targetMessageId: id },
+      { type: 'text', edit: '7' },
+    ],
+  ]
+  for (const [content, attrs, child] of rows) {
+    const sent = await bob.send(ada.phoneNumber, content)
+    const stanza = sandbox.server.log
+      .entries({ phoneNumber: bob.phoneNumber, tag: 'message' })
+      .find((entry) => entry.direction === 'in' && entry.stanza.attrs.id === sent.id)?.stanza
+    expect(stanza?.attrs).toMatchObject(attrs)
+    expect(stanza?.attrs.edit).toBe(attrs.edit as string)
+    expect(stanza?.children?.map(({ tag }) => tag)).toEqual(['participants', ...(child ? [child] : [])])
+    // What nobody would miss is not asked for again with a placeholder.
+    expect(JSON.stringify(stanza)).toContain('"decrypt-fail":"hide"')
+  }
+  const plain = await bob.send(ada.phoneNumber, 'text')
+  const stanza = sandbox.server.log
+    .entries({ phoneNumber: bob.phoneNumber, tag: 'message' })
+    .find((entry) => entry.stanza.attrs.id === plain.id)?.stanza
+  expect(JSON.stringify(stanza)).not.toContain('decrypt-fail')
+})
+
+test('accounts that still go by number name people by number', async () => {
+  const [max, zoe] = ['4917100000004', '4917100000005'].map((phoneNumber) =>
+    sandbox.addPhone({ phoneNumber, name: phoneNumber, addressing: 'pn' }),
+  ) as [Phone, Phone]
+  const client = await pairWithBaileys(sandbox, zoe)
+  try {
+    const poll = await max.send(zoe.phoneNumber, { type: 'poll', question: 'Tea?', options: ['yes', 'no'] })
+    const { key, message } = await heardBy(client, poll)
+    expect(key.remoteJid).toBe(max.jid)
+    await zoe.waitForMessage(({ id }) => id === poll.id)
+    const vote = await zoe.send(max.phoneNumber, { type: 'vote', targetMessageId: poll.id, options: ['no'] })
+    expect((await max.waitUntilShown(poll.id, ({ votes }) => votes.length === 1)).tally).toEqual({
+      yes: 0,
+      no: 1,
+    })
+    const own = await heardBy(client, vote)
+    expect(own.message?.pollUpdateMessage?.pollCreationMessageKey).toMatchObject({
+      remoteJid: max.jid,
+      fromMe: false,
+    })
+    const opened = decryptPollVote(own.message?.pollUpdateMessage?.vote ?? {}, {
+      pollCreatorJid: max.jid,
+      pollMsgId: poll.id,
+      pollEncKey: message?.messageContextInfo?.messageSecret ?? Buffer.alloc(32),
+      voterJid: zoe.jid,
+    })
+    expect(opened.selectedOptions).toHaveLength(1)
+    await zoe.send(max.phoneNumber, { type: 'reaction', emoji: '🍵', targetMessageId: poll.id })
+    await max.waitUntilShown(poll.id, ({ reactions }) => reactions[0]?.from === zoe.jid)
+  } finally {
+    await client.close()
+  }
+})
