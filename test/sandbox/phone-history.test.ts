@@ -174,3 +174,26 @@ test('a first piece too large for a message goes by the media host as well', asy
     await late.close()
   }
 })
+
+test('pieces that the media host refuses are told, and nothing else suffers', async () => {
+  const [kim, lea] = ['4917500000006', '4917500000007'].map((phoneNumber) =>
+    sandbox.addPhone({ phoneNumber, name: phoneNumber }),
+  ) as [Phone, Phone]
+  for (let at = 0; at < LONG; at++) await lea.send(kim.phoneNumber, `number ${at}`)
+  await kim.waitForMessage(({ content }) => content.text === `number ${LONG - 1}`)
+  const unsent = new Promise((resolve) =>
+    kim.on((event) => event.type === 'unsent history' && resolve(event.reason)),
+  )
+  const fault = sandbox.server.faults.add({ kind: 'media_refuse', all: true })
+  const late = await pairWithBaileys(sandbox, kim)
+  try {
+    expect(await unsent).toContain('503')
+    sandbox.server.faults.clear(fault.id)
+    const { id } = await lea.send(kim.phoneNumber, 'still there?')
+    await late.untilMessage((message) => message.key.id === id && textOf(message) === 'still there?')
+    const history = await late.until((event) => event.name === 'messaging-history.set' && event.data)
+    expect(history.messages.length).toBeGreaterThan(0)
+  } finally {
+    await late.close()
+  }
+})
