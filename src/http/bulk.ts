@@ -8,6 +8,7 @@ import type { BulkOutcome, SendRequest } from '../domain/sending'
 import type { Session } from '../domain/session'
 import { isoTime } from '../lib/clock'
 import { shownChat } from '../sessions/payload'
+import { failureOf } from '../sessions/sending/endings'
 import type { Supervisor } from '../sessions/supervisor'
 import { type BodyParts, type BodyShape, takeBody, unread } from './body'
 import { checker } from './checked'
@@ -17,9 +18,8 @@ import { entryId, type Idempotent } from './idempotent'
 import { LONGEST_SEND_WAIT, MAX_BULK, SEND_WAIT } from './limits'
 import { MessageStatusSchema } from './message-view'
 import { invalid } from './query'
-import { failureOf } from './send-answer'
 import { type Entry, entryFields, queueField, sessionIdField, Variables, WHEN } from './send-fields'
-import { type SendRequestParts, sendRequest } from './send-request'
+import { type SendRequestParts, sendRequest, withId } from './send-request'
 import { FILE_ERRORS, SEND_ERRORS } from './send-types'
 
 export type BulkRoutesParts = SendRequestParts & {
@@ -110,7 +110,7 @@ export function bulkRoutes(parts: BulkRoutesParts) {
     body.messages.map((given, index) => {
       try {
         const request = entryRequest(parts, session, body, given)
-        return id === undefined ? request : { ...request, id: entryId(id, index) }
+        return withId(parts, session, request, id === undefined ? id : entryId(id, index))
       } catch (error) {
         if (error instanceof AppError) return error
         throw error

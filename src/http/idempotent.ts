@@ -18,21 +18,20 @@ type Context = {
 }
 
 /**
- * Runs `run` once per key and answers with `status`, or what it says of the answer. `run` gets an id that is the same for every repetition, or
- * undefined without a key. `earlier` looks whether the request left something behind before.
+ * Runs `run` once per key and answers with `status`, or what it says of the answer. `run` gets an id that is the same for
+ * every repetition, undefined without a key; by it, it can see what an earlier run has left behind.
  */
 export type Idempotent = <Answer>(
   context: Context,
   run: (id: MessageId | undefined) => Promise<Answer>,
   status: number | ((answer: Answer) => number),
-  earlier?: (id: MessageId) => Answer | null,
 ) => Promise<Answer>
 
 const KEY = /^[\x21-\x7e]{1,255}$/
 
 /** Makes the wrapper over the store of answers. */
 export function createIdempotent(store: Idempotency): Idempotent {
-  return async (context, run, status, earlier) => {
+  return async (context, run, status) => {
     const { request, caller, body, set } = context
     const key = request.headers.get('idempotency-key')
     const finished = <Answer>(answer: Answer, of: number | ((answer: Answer) => number)): Answer => {
@@ -55,12 +54,8 @@ export function createIdempotent(store: Idempotency): Idempotent {
     if (found === 'in_progress') throw fail('IDEMPOTENCY_IN_PROGRESS', { retryAfter: 1 })
     if (found !== 'new') return replayed(found, set)
     try {
-      const id = messageIdOf(tenantId, key, requestHash)
-      const known = earlier?.(id) ?? null
-      const answer = known ?? (await run(id))
-      finished(answer, status)
+      const answer = finished(await run(messageIdOf(tenantId, key, requestHash)), status)
       await store.finish(tenantId, key, { status: Number(set.status), body: JSON.stringify(answer) })
-      if (known !== null) set.headers['idempotency-replayed'] = 'true'
       return answer
     } catch (error) {
       await settle(store, tenantId, key, error)

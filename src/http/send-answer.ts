@@ -1,9 +1,7 @@
 /** What a send answers. */
 import { Type } from '@sinclair/typebox'
 import { MediaSchema } from '../domain/content'
-import { ERROR_CODES, type ErrorCode, fail } from '../domain/errors'
-import type { Jid, Party } from '../domain/ids'
-import type { Message } from '../domain/message'
+import type { Jid } from '../domain/ids'
 import type { Examined, Sent } from '../domain/sending'
 import { isoTime } from '../lib/clock'
 import { shownChat } from '../sessions/payload'
@@ -48,12 +46,8 @@ export const ExaminedAnswer = answer({
   media: nullable(MediaSchema),
 })
 
-export type SendAnswer = ReturnType<typeof sendAnswer>
-
-type Told = Pick<Message, 'id' | 'chat' | 'timestamp' | 'ackedAt' | 'status' | 'schedule' | 'content'>
-
-/** The answer to a message that was taken; `items` of an album. */
-export function sendAnswer(message: Told, party: Party, items: readonly Message[] = []) {
+/** The answer to a message that was taken; an album names its items. */
+export function sentAnswer({ message, party, items }: Sent) {
   const { sendAt, expiresAt } = (message.status === 'queued' && message.schedule) || NO_DATES
   return {
     success: true as const,
@@ -77,8 +71,6 @@ export function sendAnswer(message: Told, party: Party, items: readonly Message[
 }
 const NO_DATES = { sendAt: null, expiresAt: null }
 
-export const sentAnswer = ({ message, party, items }: Sent) => sendAnswer(message, party, items)
-
 export const examinedAnswer = ({ to, party, exists, established, media }: Examined) => ({
   success: true as const,
   message: EXAMINED,
@@ -91,12 +83,3 @@ export const examinedAnswer = ({ to, party, exists, established, media }: Examin
 
 /** 202 for what waits, 200 for what has left. */
 export const statusOf = ({ status }: { status: string }): number => (status === 'queued' ? 202 : 200)
-
-/** What a caller is told of a message that has failed. */
-export function failureOf({ id, error }: Pick<Message, 'id' | 'error'>) {
-  const code = error?.code ?? 'INTERNAL_ERROR'
-  if ((ERROR_CODES as string[]).includes(code)) {
-    return fail(code as ErrorCode, { messageId: id, reason: error?.says })
-  }
-  return fail('MESSAGE_REJECTED', { messageId: id, code, reason: error?.says })
-}

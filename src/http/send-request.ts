@@ -1,7 +1,8 @@
 /** A checked entry → the request that a session's queue takes. */
 import type { Ask, AskType } from '../domain/content'
 import { fail } from '../domain/errors'
-import { asJid, type Jid, parseRecipient, phoneOf } from '../domain/ids'
+import { IDEMPOTENCY_KEPT } from '../domain/idempotency'
+import { asJid, type Jid, type MessageId, parseRecipient, phoneOf } from '../domain/ids'
 import type { Messages, StoredMessage } from '../domain/message'
 import type { SendRequest } from '../domain/sending'
 import type { Session } from '../domain/session'
@@ -36,6 +37,19 @@ export function sendRequest(
     ...(entry.sendAt === undefined ? {} : { sendAt: sendMoment(entry.sendAt, parts.clock) }),
     ...(ttl === undefined ? {} : { ttlMs: ttl * 1000 }),
   }
+}
+
+/** Gives the request the id that its key stands for, unless that was another day's request (contract §1). */
+export function withId(
+  { messages, clock }: SendRequestParts,
+  session: Session,
+  request: SendRequest,
+  id: MessageId | undefined,
+): SendRequest {
+  if (id === undefined) return request
+  const earlier = messages.get(session.id, id)
+  const isOld = earlier !== null && clock.now() - earlier.timestamp > IDEMPOTENCY_KEPT
+  return isOld ? request : { ...request, id }
 }
 
 /** An action goes where its target is; everything else says where. */

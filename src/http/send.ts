@@ -2,9 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { ASK_TYPES } from '../domain/content'
-import { AppError, fail } from '../domain/errors'
-import { IDEMPOTENCY_KEPT } from '../domain/idempotency'
-import type { MessageId } from '../domain/ids'
+import { AppError } from '../domain/errors'
 import type { Messages } from '../domain/message'
 import { type SendRequest, WAIT_LEVELS } from '../domain/sending'
 import type { Session } from '../domain/session'
@@ -17,18 +15,10 @@ import type { Caller, Guard, SessionGate } from './guard'
 import type { Idempotent } from './idempotent'
 import { LONGEST_SEND_WAIT, SEND_WAIT } from './limits'
 import { invalid } from './query'
-import {
-  ExaminedAnswer,
-  examinedAnswer,
-  failureOf,
-  SendAnswer,
-  sendAnswer,
-  sentAnswer,
-  statusOf,
-} from './send-answer'
+import { ExaminedAnswer, examinedAnswer, SendAnswer, sentAnswer, statusOf } from './send-answer'
 import { ANY_CONTENT, contentRequest, STATUS_CONTENT } from './send-content'
 import { type SendBody, sendBody } from './send-fields'
-import { STATUS_CHAT, sendRequest } from './send-request'
+import { STATUS_CHAT, sendRequest, withId } from './send-request'
 import {
   ANSWER_EXAMPLE,
   contentExample,
@@ -86,16 +76,7 @@ type SendContext = {
 
 /** Makes the routes. */
 export function sendRoutes(parts: SendRoutesParts) {
-  const { guard, gate, supervisor, messages, idempotent, clock } = parts
-
-  /** What has become of a message whose first request got no certain answer; null when there is none. */
-  const outcomeOf = (session: Session, queue: boolean, id: MessageId) => {
-    const message = messages.get(session.id, id)
-    if (!message || clock.now() - message.timestamp > IDEMPOTENCY_KEPT) return null
-    if (message.status === 'queued' && !queue) throw fail('MESSAGE_TIMEOUT', { messageId: id })
-    if (message.status === 'failed') throw failureOf(message)
-    return sendAnswer(message, message.chatParty)
-  }
+  const { guard, gate, supervisor, idempotent } = parts
 
   /** One send: its body read and checked, then tried out or sent. */
   const send = async <Body extends SendBody>(
@@ -138,10 +119,8 @@ export function sendRoutes(parts: SendRoutesParts) {
       : { ...asked, waitMs: query.timeout * 1000, ...(waitFor === undefined ? {} : { waitFor }) }
     return await idempotent(
       { request, caller, set, body: identity },
-      async (id) =>
-        sentAnswer(await supervisor.send(session.id, id === undefined ? whole : { ...whole, id })),
+      async (id) => sentAnswer(await supervisor.send(session.id, withId(parts, session, whole, id))),
       statusOf,
-      (id) => outcomeOf(session, queue, id),
     )
   }
 

@@ -2,8 +2,8 @@
 import { expect, test } from 'bun:test'
 import { fail } from '../../src/domain/errors'
 import type { Idempotency, StoredAnswer } from '../../src/domain/idempotency'
-import { asTenantId } from '../../src/domain/ids'
-import { createIdempotent } from '../../src/http/idempotent'
+import { asMessageId, asTenantId } from '../../src/domain/ids'
+import { createIdempotent, entryId } from '../../src/http/idempotent'
 
 /** A store that forgets answers when told to, as a crash does. */
 function makeStore() {
@@ -48,49 +48,58 @@ const context = (key: string | null, body: unknown = { text: 'x' }) => ({
   set: { headers: {} as Record<string, string | number | undefined> },
 })
 
-test('a repetition after a crash has the same message id, and finds what the first one left', async () => {
+test('a repetition after a crash has the same message id; every entry of it too', async () => {
   const { store, forget } = makeStore()
   const idempotent = createIdempotent(store)
-  const left = new Set<string>()
-  const runs: string[] = []
   const send = (key: string, body?: unknown) =>
-    idempotent(
-      context(key, body),
-      async (id) => {
-        runs.push(String(id))
-        left.add(String(id))
-        return { messageId: String(id) }
-      },
-      200,
-      (id) => (left.has(id) ? { messageId: id } : null),
-    )
+    idempotent(context(key, body), async (id) => ({ messageId: String(id) }), 200)
   const first = await send('key-1')
   forget()
   expect(await send('key-1')).toEqual(first)
-  expect(runs).toHaveLength(1)
   expect(first.messageId).toMatch(/^3EB0[0-9A-F]{18}$/)
   // Control: another key, and another request, are other messages.
   expect((await send('key-2')).messageId).not.toBe(first.messageId)
   expect((await send('key-3', { text: 'y' })).messageId).not.toBe(first.messageId)
+  const entries = [0, 1, 2].map((index) => entryId(asMessageId(first.messageId), index))
+  expect(new Set([first.messageId, ...entries]).size).toBe(4)
+  expect(entryId(asMessageId(first.messageId), 1)).toBe(entries[1] as never)
 })
 
 test('a time-out is no answer: the key is free, and the next request asks what became of it', async () => {
   const { store } = makeStore()
   const idempotent = createIdempotent(store)
   let acknowledged = false
+  const ids: unknown[] = []
   const ask = () =>
     idempotent(
       context('key'),
-      async (): Promise<{ status: string }> => {
-        throw fail('MESSAGE_TIMEOUT')
+      async (id): Promise<{ status: string }> => {
+        ids.push(id)
+        if (!acknowledged) throw fail('MESSAGE_TIMEOUT')
+        return { status: 'sent' }
       },
       200,
-      () => (acknowledged ? { status: 'sent' } : null),
     )
   await expect(ask()).rejects.toThrow('not acknowledged')
   await ask().catch(() => undefined)
   acknowledged = true
   expect(await ask()).toEqual({ status: 'sent' })
+  expect(new Set(ids).size).toBe(1)
+})
+
+test('the status of the answer is the one that is repeated', async () => {
+  const { store } = makeStore()
+  const idempotent = createIdempotent(store)
+  const ask = async (key: string | null) => {
+    const one = context(key)
+    await idempotent(
+      one,
+      async () => ({ status: 'queued' }),
+      ({ status }) => (status === 'queued' ? 202 : 200),
+    )
+    return (one.set as { status?: number }).status
+  }
+  expect([await ask('key'), await ask('key'), await ask(null)]).toEqual([202, 202, 202])
 })
 
 test('a rejection by WhatsApp is an answer, and stays one', async () => {
