@@ -23,6 +23,7 @@ import { createWebhookDelivery } from './webhooks/delivery'
 import { createSender } from './webhooks/sender'
 import { newWebhookSecret } from './webhooks/signature'
 import { checkWebhookUrl } from './webhooks/target'
+import { reworded } from './whatsapp/baileys/content/reword'
 import { createNetwork } from './whatsapp/baileys/network'
 import { type Endpoint, WHATSAPP_ENDPOINT } from './whatsapp/baileys/trust'
 import { parseVersion } from './whatsapp/baileys/upstream/client-version'
@@ -73,6 +74,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     clock,
     sync: config.dbSync,
     eventsKept: config.retentionEvents * DAY,
+    reword: reworded,
     log,
   })
   try {
