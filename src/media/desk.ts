@@ -72,6 +72,16 @@ const RECIPES: { [T in FileType]: Recipe<Extract<FileAsk, { type: T }>> } = {
 /** Files whose staging holds a picture or sound in memory at the same time, for one account. */
 const AT_ONCE = 6
 
+/** Uploads whose looks are remembered; each costs a small picture of some KB. */
+const MOST_SEEN = 200
+
+/** All of an ask that its file's looks depend on. */
+const lookOf = (ask: FileAsk, upload: KeptFile): string =>
+  JSON.stringify([
+    upload.id,
+    { ...ask, caption: undefined, viewOnce: undefined, [`${ask.type}Url`]: undefined },
+  ])
+
 const PICTURES = ['image/jpeg', 'image/png', 'image/webp', 'image/gif']
 
 export function createDesk(parts: DeskParts): MediaDesk {
@@ -133,17 +143,29 @@ export function createDesk(parts: DeskParts): MediaDesk {
     const maxBytes = SOURCE_CAPS[ask.type](caps, ask as never)
     try {
       const arrival = await arrive(owner.tenantId, `${ask.type}Base64`, origin, maxBytes, signal)
+      const known = arrival.upload && seen.get(lookOf(ask, arrival.upload))
+      if (known) return known
       const { material, close } = await looked(owner, arrival)
       try {
         if (material.head.length === 0)
           throw fail('VALIDATION_ERROR', { fields: [{ path: ask.type, message: 'the file is empty' }] })
-        return await RECIPES[ask.type](shop, material, ask as never, signal)
+        const staged = await RECIPES[ask.type](shop, material, ask as never, signal)
+        if (staged.fileId === material.upload?.id) remember(lookOf(ask, material.upload), staged)
+        return staged
       } finally {
         await close()
       }
     } catch (error) {
       throw refusalOf(error, maxBytes)
     }
+  }
+
+  /** What uploads were seen to be, so that a thousand messages with the same one look at it once. */
+  const seen = new Map<string, StagedFile>()
+  function remember(look: string, staged: StagedFile): void {
+    const [oldest] = seen.keys()
+    if (seen.size >= MOST_SEEN && oldest !== undefined) seen.delete(oldest)
+    seen.set(look, staged)
   }
 
   const stage: MediaDesk['stage'] = (owner, ask, signal) =>

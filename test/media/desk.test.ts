@@ -435,6 +435,21 @@ describe('uploads', () => {
     expect(rig.asked).toEqual([])
   })
 
+  test('are looked at once, however many messages they go with', async () => {
+    rig = await mediaRig()
+    const upload = await rig.desk.upload(OWNER.tenantId, inPieces(await jpeg(400, 300)), 'photo.jpg')
+    const send = (more: object = {}) => rig.desk.stage(OWNER, { type: 'image', uploadId: upload.id, ...more })
+    const first = await send()
+    expect(await send({ caption: 'another' })).toBe(first)
+    // As another type it is looked at anew, and what is gone is gone.
+    const document = (filename: string) =>
+      rig.desk.stage(OWNER, { type: 'document', uploadId: upload.id, filename })
+    expect((await document('a.jpg')).media.filename).toBe('a.jpg')
+    expect((await document('b.jpg')).media.filename).toBe('b.jpg')
+    await rig.storage.media.remove([upload.id])
+    expect((await refusal(send())).code).toBe('UPLOAD_NOT_FOUND')
+  })
+
   test('that must be converted become a file of their own', async () => {
     rig = await mediaRig()
     const upload = await rig.desk.upload(OWNER.tenantId, inPieces(wav([tone(8000, 2)], 8000)), 'a.wav')
