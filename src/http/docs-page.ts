@@ -57,7 +57,7 @@ fetch('/docs/openapi.json').then((answer) => answer.json()).then((doc) => {
       if (op.security.length === 0) show('span', '  (public)', head, { className: 'lock' })
       if (op.description) show('p', op.description, box)
       if (op.parameters.length) block('Parameters', op.parameters.map((p) => p.in + ' ' + p.name + (p.description ? ': ' + p.description : '')), box)
-      const body = op.requestBody?.content['application/json']; block('Body', body?.example ?? body?.schema, box)
+      const [body] = Object.values(op.requestBody?.content ?? {}); block('Body', body?.example ?? body?.schema, box)
       for (const [status, answer] of Object.entries(op.responses)) {
         const json = answer.content?.['application/json']
         block(status + ' ' + answer.description, json?.example ?? (json?.examples ? Object.values(json.examples)[0].value : json?.schema), box)

@@ -13,7 +13,7 @@ import { recipient, storedIn } from './send-request'
 export type HistoryRoutesParts = {
   guard: Guard
   gate: SessionGate
-  messages: Pick<Messages, 'get' | 'list'>
+  messages: Pick<Messages, 'get' | 'list' | 'searchable'>
   publicUrl: string | null
 }
 
@@ -53,8 +53,9 @@ export function historyRoutes({ guard, gate, messages, publicUrl }: HistoryRoute
     .use(guard)
     .get(
       '/history/:sessionId',
-      ({ caller, params, query }) => {
+      async ({ caller, params, query }) => {
         const session = gate(caller, params.sessionId)
+        if (query.search !== undefined) await messages.searchable()
         const page = messages.list(filterOf(session.id, query))
         const { limit, offset } = query
         return {

@@ -3,13 +3,11 @@
  * them, so neither can be forgotten. Schemas with a title become components.
  */
 
-import { type ErrorCode, errorRow } from '../domain/errors'
+import type { ErrorCode } from '../domain/errors'
 import { EVENT_NAMES, EventEnvelope, type EventName, eventSays } from '../domain/events'
 import { NOTES, type RouteNotes } from './docs'
 import { ACCESS } from './guard'
-
-type Json = { [key: string]: unknown }
-type Schema = Json & { properties?: Record<string, Schema>; required?: string[]; title?: string }
+import { failures, type Json, requestBody, type Schema, successes, type Tidy } from './openapi-content'
 
 /** A route as Elysia lists it. */
 export type ListedRoute = {
@@ -129,7 +127,7 @@ const operationId = ({ method, path }: ListedRoute): string => {
   return `${method === 'WS' ? 'stream' : method.toLowerCase()}${name}`
 }
 
-function operation(route: ListedRoute, tidy: (schema: unknown) => Json): Json {
+function operation(route: ListedRoute, tidy: Tidy): Json {
   const { hooks, method } = route
   const notes = notesOf(route)
   const detail = (hooks.detail ?? {}) as Record<string, unknown>
@@ -159,15 +157,14 @@ function operation(route: ListedRoute, tidy: (schema: unknown) => Json): Json {
       })),
     ],
     ...(bodyOf(route, notes) ? { requestBody: requestBody(bodyOf(route, notes), notes, tidy) } : {}),
-    responses: { ...successes(route, notes, tidy), ...failures(errorsOf(route, notes)) },
+    responses: {
+      ...(method === 'WS' ? SOCKET : successes(hooks.response, notes, tidy)),
+      ...failures(errorsOf(route, notes)),
+    },
   }
 }
 
-function parametersOf(
-  place: 'path' | 'query',
-  schema: Schema | undefined,
-  tidy: (schema: unknown) => Json,
-): Json[] {
+function parametersOf(place: 'path' | 'query', schema: Schema | undefined, tidy: Tidy): Json[] {
   return Object.entries(schema?.properties ?? {}).map(([name, property]) => {
     const { description, ...rest } = tidy(property)
     return {
@@ -182,71 +179,7 @@ function parametersOf(
 
 const bodyOf = ({ hooks }: ListedRoute, notes: RouteNotes | undefined): unknown => hooks.body ?? notes?.body
 
-function requestBody(body: unknown, notes: RouteNotes | undefined, tidy: (schema: unknown) => Json): Json {
-  const json = {
-    schema: tidy(body),
-    ...(notes?.requestExample === undefined ? {} : { example: notes.requestExample }),
-  }
-  const { files = [], only = false } = notes?.form ?? {}
-  return {
-    required: true,
-    content: {
-      ...(only ? {} : { 'application/json': json }),
-      ...(files.length > 0 ? { 'multipart/form-data': { schema: formSchema(tidy(body), files, only) } } : {}),
-    },
-  }
-}
-
-/** Fields of a form are those of the JSON body, and beside them the file. */
-function formSchema(body: Json, files: readonly string[], only: boolean): Json {
-  const parts = Object.fromEntries(
-    files.map((name) => [name, { type: 'string', format: 'binary', description: 'The file' }]),
-  )
-  const form = { type: 'object', properties: parts, ...(only ? { required: files } : {}) }
-  return only ? form : { allOf: [body, form] }
-}
-
-function successes(
-  { hooks, method }: ListedRoute,
-  notes: RouteNotes | undefined,
-  tidy: (schema: unknown) => Json,
-): Json {
-  if (method === 'WS') return { '101': { description: 'The WebSocket is open' } }
-  const given = (hooks.response ?? (notes?.schema ? { 200: notes.schema } : {})) as Record<string, unknown>
-  const listed = 'type' in given || 'anyOf' in given ? { 200: given } : given
-  const codes = Object.entries(listed)
-  if (codes.length === 0 && notes?.content) {
-    const content = Object.fromEntries(
-      Object.entries(notes.content).map(([type, says]) => [
-        type,
-        { schema: { type: 'string', format: 'binary', description: says } },
-      ]),
-    )
-    return { '200': { description: 'The file', content }, '206': { description: 'A part of it', content } }
-  }
-  if (codes.length === 0) return { '200': { description: 'Success' } }
-  return Object.fromEntries(
-    codes.map(([status, schema], index) => [
-      status,
-      {
-        description: SUCCESS[status] ?? 'Success',
-        content: {
-          'application/json': {
-            schema: tidy(schema),
-            ...(index === 0 && notes?.example !== undefined ? { example: notes.example } : {}),
-          },
-          ...Object.fromEntries(
-            Object.entries(notes?.content ?? {}).map(([type, says]) => [
-              type,
-              { schema: { type: 'string', description: says } },
-            ]),
-          ),
-        },
-      },
-    ]),
-  )
-}
-const SUCCESS: Record<string, string> = { '200': 'Success', '201': 'Created', '202': 'Accepted for later' }
+const SOCKET = { '101': { description: 'The WebSocket is open' } }
 
 function errorsOf({ hooks, method }: ListedRoute, notes: RouteNotes | undefined): ErrorCode[] {
   const guarded = ACCESS in (hooks.detail ?? {})
@@ -263,47 +196,8 @@ function errorsOf({ hooks, method }: ListedRoute, notes: RouteNotes | undefined)
   ]
 }
 
-/** One answer per status, with an example per code. */
-function failures(codes: readonly ErrorCode[]): Json {
-  const byStatus = new Map<number, ErrorCode[]>()
-  for (const code of codes) {
-    const { status } = errorRow(code)
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code])
-  }
-  return Object.fromEntries(
-    [...byStatus].map(([status, list]) => [
-      String(status),
-      {
-        description: list.join(', '),
-        content: {
-          'application/json': {
-            schema: { $ref: '#/components/schemas/Error' },
-            examples: Object.fromEntries(list.map((code) => [code, { value: errorExample(code) }])),
-          },
-        },
-      },
-    ]),
-  )
-}
-
-function errorExample(code: ErrorCode): Json {
-  const { status, says, action } = errorRow(code)
-  const details = {
-    ...(code === 'SESSION_NOT_CONNECTED' ? { currentStatus: 'disconnected' } : {}),
-    ...(code === 'VALIDATION_ERROR' ? { fields: [{ path: '/name', message: 'Expected string' }] } : {}),
-    ...(action ? { action } : {}),
-  }
-  return {
-    success: false,
-    error: says,
-    code,
-    status,
-    ...(Object.keys(details).length > 0 ? { details } : {}),
-  }
-}
-
 /** What is posted to a webhook: one entry per event. */
-function webhooks(tidy: (schema: unknown) => Json): Json {
+function webhooks(tidy: Tidy): Json {
   const envelope = tidy({ ...EventEnvelope, title: 'Event' })
   const hook = (name: EventName) => ({
     post: {
