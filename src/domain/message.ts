@@ -146,8 +146,8 @@ export interface Messages {
   get(sessionId: SessionId, id: string): StoredMessage | null
   list(filter: MessageFilter): { messages: StoredMessage[]; total: number }
   /**
-   * Resolves when every stored message is in the index that `search` uses; one that is asked for earlier reads what is
-   * not, which is as right but holds up the process when much has just arrived.
+   * Resolves when every stored message is in the index that `search` uses, or the disk takes no more; a search that comes
+   * earlier reads what is not, which is as right but holds up the process when much has just arrived.
    */
   searchable(): Promise<void>
   /** Outgoing messages not yet acknowledged, in the order in which they were accepted: the send queue. */

@@ -6,6 +6,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 
 import { dirname, join } from 'node:path'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { Ledger } from '../domain/changes'
+import { AppError } from '../domain/errors'
 import type { Idempotency } from '../domain/idempotency'
 import { asTenantId, type TenantId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
@@ -235,7 +236,11 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       numbers,
       parties,
       search,
-      searchable: () => indexer.catchUp(),
+      searchable: () =>
+        indexer.catchUp().catch((error) => {
+          // What cannot be written into the index now is read instead.
+          if (!(error instanceof AppError) || error.code !== 'STORAGE_UNAVAILABLE') throw error
+        }),
       now: () => clock.now(),
     }),
     identities: parties,
