@@ -146,8 +146,7 @@ test('the line breaks before the acknowledgement: sent again under the same id, 
   await ada.waitForMessage(({ id: arrived }) => arrived === message.id)
   await ada.settled()
   expect(ada.messages().filter(({ id: arrived }) => arrived === message.id)).toHaveLength(1)
-  const sent = parts.told.filter(
-    ({ event, messageId }) => event === 'message.sent' && messageId === message.id,
-  )
-  expect(sent).toHaveLength(1)
+  const mine = ({ messageId }: Record<string, unknown>) => messageId === message.id
+  await parts.event(id, 'message.delivered', mine)
+  expect(parts.told.filter((told) => told.event === 'message.sent' && mine(told))).toHaveLength(1)
 })
