@@ -514,3 +514,26 @@ test('base64 up to 24 MB is read, and refused above it', async () => {
   const large = await send('document', { documentBase64: Buffer.alloc(19_000_000).toString('base64') })
   expect({ status: large.status, code: large.body.code }).toEqual({ status: 413, code: 'PAYLOAD_TOO_LARGE' })
 })
+
+test('PUBLIC_URL is what links and places of files begin with', async () => {
+  const other = await startApp({ flags: { '--public-url': 'https://wa.example.com' } })
+  try {
+    const made = form({ file: file(PICTURE, 'a.png') })
+    const response = await fetch(`${other.url}/api/messages/upload`, {
+      method: 'POST',
+      body: made,
+      headers: { 'x-api-key': OWNER_KEY },
+    })
+    const { data } = (await response.json()) as Told
+    expect(data.url).toStartWith('https://wa.example.com/media/')
+    const here = await fetch(`${other.url}${new URL(data.url).pathname}`)
+    expect({ status: here.status, size: (await here.arrayBuffer()).byteLength }).toEqual({
+      status: 200,
+      size: PICTURE.length,
+    })
+    // The links of one server mean nothing to another.
+    expect((await fetch(`${server.url}${new URL(data.url).pathname}`)).status).toBe(404)
+  } finally {
+    await other.stop()
+  }
+})

@@ -112,6 +112,18 @@ describe('a text', () => {
   })
 })
 
+test('three hundred at once to one session: every one arrives, none twice', async () => {
+  const answers = await Promise.all(Array.from({ length: 300 }, (_, at) => send({ text: `many ${at}` })))
+  const ids = answers.map(({ status, body }) => (status === 200 ? body.messageId : `${status} ${body.code}`))
+  expect(new Set(ids).size).toBe(300)
+  await Promise.all(ids.map((messageId) => arrived(messageId)))
+  const texts = (await received()).flatMap(({ content }) =>
+    content.text?.startsWith('many') ? content.text : [],
+  )
+  expect(new Set(texts).size).toBe(300)
+  expect(texts).toHaveLength(300)
+}, 30_000)
+
 describe('Idempotency-Key', () => {
   const again = (key: string, text: string) => send({ text }, { 'idempotency-key': key })
 
