@@ -15,7 +15,7 @@ export interface Indexer {
 /** A quiet moment: so long (ms) nothing was stored. */
 const QUIET = 1_000
 /** Behind by so many messages it does not wait for one. */
-const PATIENCE = 10_000
+const PATIENCE = 50_000
 /** Messages of one transaction: a few milliseconds. */
 const CHUNK = 100
 

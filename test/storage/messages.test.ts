@@ -303,6 +303,8 @@ describe('totals', () => {
       { from: LID },
       { to: LID },
       { chat: LID },
+      { from: LID, type: 'reaction' },
+      { from: LID, type: 'poll', start: base - 20 * day },
       { chat: LID, type: 'poll' },
       { chat: LID, start: base - 20 * day, end: base - day },
       { start: base - 3 * day, end: base - day },
@@ -323,30 +325,79 @@ describe('totals', () => {
 })
 
 describe('questions', () => {
-  test('none reads a table from end to end', async () => {
-    await storage.close()
-    const database = new Database(rig.file)
-    const plans: [sql: string, index: string][] = [
-      ['m.session = 1 AND m.type < 64', 'messages_by_time'],
-      ['m.session = 1 AND m.type < 64 AND m.timestamp >= 5', 'messages_by_time'],
-      ['m.session = 1 AND m.type < 64 AND m.chat = 3', 'messages_by_chat'],
-      ['m.session = 1 AND m.type < 64 AND m.type > 0 AND m.type = 9', 'messages_by_type'],
-      ['m.session = 1 AND m.type > 0 AND m.type = 64', 'messages_by_type'],
-      ['m.session = 1 AND m.type < 64 AND m.status = 3', 'messages_failed'],
-      ['m.session = 1 AND m.type < 64 AND m.flags & 16 <> 0', 'messages_starred'],
-    ]
-    const explain = (sql: string) =>
-      database
-        .query<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${sql}`)
-        .all()
-        .map(({ detail }) => detail)
-    for (const [where, index] of plans) {
-      const plan = explain(
-        `SELECT m.body FROM messages m WHERE ${where} ORDER BY m.timestamp DESC, m.number DESC LIMIT 50`,
-      )
-      expect([where, ...plan]).toEqual([where, expect.stringContaining(`USING INDEX ${index}`)])
+  /** The statements that some work asks, with SQLite's plan for each. */
+  function plansOf(work: () => unknown): string[] {
+    const asked = new Set<string>()
+    const real = Database.prototype.query
+    Database.prototype.query = function (this: Database, sql: string) {
+      asked.add(sql)
+      return real.call(this, sql)
+    } as typeof real
+    try {
+      work()
+    } finally {
+      Database.prototype.query = real
     }
+    const database = new Database(rig.file, { readonly: true })
+    const plans = [...asked].map((sql) => {
+      const nothing = Array<number>(sql.split('?').length - 1).fill(0)
+      return database
+        .query<{ detail: string }, number[]>(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(...nothing)
+        .map(({ detail }) => detail)
+        .join(', ')
+    })
     database.close()
+    return plans
+  }
+
+  const cases: [filter: object, uses: string[]][] = [
+    [{}, ['messages_by_time']],
+    [{ start: 5, end: 9e15 }, ['messages_by_time']],
+    [{ from: 'me' }, ['messages_by_time']],
+    [{ type: 'text' }, ['messages_by_time']],
+    [{ chat: LID }, ['messages_by_chat']],
+    [{ chat: LID, start: 5 }, ['messages_by_chat']],
+    [{ to: LID }, ['messages_by_chat']],
+    [{ type: 'poll' }, ['messages_by_type']],
+    [{ type: 'reaction', start: 5 }, ['messages_by_type']],
+    [{ status: 'failed' }, ['messages_failed']],
+    [{ starred: true }, ['messages_starred']],
+    [{ from: LID }, ['messages_by_sender', 'messages_by_chat']],
+    [{ search: 'hello' }, ['VIRTUAL TABLE INDEX', 'INTEGER PRIMARY KEY']],
+  ]
+  test.each(cases)('%p uses %p and reads no table from end to end', async (filter, uses) => {
+    await storage.ledger.commit([
+      received(makeMessage('A')),
+      received(makeMessage('P', { content: EXAMPLES.poll })),
+      received(makeMessage('R', { content: EXAMPLES.reaction })),
+      stored(own('F')),
+      status('F', 'failed'),
+      {
+        change: {
+          kind: 'message_starred',
+          sessionId: SESSION,
+          messageId: asMessageId('A'),
+          fromMe: false,
+          starred: true,
+        },
+        events: [],
+      },
+    ])
+    await storage.messages.searchable()
+    const page = { sessionId: SESSION, limit: 50, offset: 0, ...filter }
+    let total = 0
+    const plans = plansOf(() => {
+      total = storage.messages.list(page).total
+    })
+    expect([filter, total > 0]).toEqual([filter, true])
+    expect(plans.length).toBeGreaterThan(0)
+    for (const plan of plans) {
+      for (const index of uses) expect(plan).toContain(index)
+      expect(plan).not.toMatch(/SCAN (m|c|s|messages)\b/)
+      const sorts = 'search' in filter || ('from' in filter && filter.from !== 'me')
+      if (!sorts) expect([plan.includes('TEMP B-TREE'), plan]).toEqual([false, plan])
+    }
   })
 })
 
