@@ -465,6 +465,12 @@ describe('uploads', () => {
       code: 'UNSUPPORTED_MEDIA_TYPE',
     })
     expect(rig.storage.media.get(upload.id)).not.toBeNull()
+    // Refused after it was looked at, an upload is still there.
+    const cut = await rig.desk.upload(OWNER.tenantId, inPieces(film().subarray(0, 900)), 'cut.mp4')
+    expect((await refusal(rig.desk.stage(OWNER, { type: 'video', uploadId: cut.id }))).code).toBe(
+      'UNSUPPORTED_MEDIA_TYPE',
+    )
+    expect(rig.storage.media.get(cut.id)).not.toBeNull()
   })
 
   test('of others, of messages, unknown and expired ones do not exist', async () => {
