@@ -32,6 +32,8 @@ export type BodyShape<Body> = {
   withUpload?(body: Record<string, unknown>, uploadId: string): unknown
   /** A file may stand in it as base64. */
   large: boolean
+  /** What stands before a field of the message in the body. */
+  place?(name: string): string
 }
 
 export type TakenBody<Body> = {

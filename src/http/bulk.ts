@@ -17,7 +17,7 @@ import type { Guard, SessionGate } from './guard'
 import { entryId, type Idempotent } from './idempotent'
 import { LONGEST_SEND_WAIT, MAX_BULK, SEND_WAIT } from './limits'
 import { MessageStatusSchema } from './message-view'
-import { invalid } from './query'
+import { invalid, placedError } from './query'
 import { type Entry, entryFields, queueField, sessionIdField, Variables, WHEN } from './send-fields'
 import { type SendRequestParts, sendRequest, withId } from './send-request'
 import { FILE_ERRORS, SEND_ERRORS } from './send-types'
@@ -239,7 +239,7 @@ const toOf = (given: unknown): string | null => {
 function told(outcome: BulkOutcome): Omit<Result, 'index' | 'to'> & { to?: string } {
   if (!outcome.ok) {
     const { code, says, details } = outcome
-    return failed(new AppError(code, details, says))
+    return failed(placedError(new AppError(code, details, says)) as AppError)
   }
   const { message, party } = outcome
   const about = { to: shownChat(message.chat, party), messageId: message.id as string }

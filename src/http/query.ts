@@ -1,6 +1,6 @@
 /** Query strings, read strictly: no parameter twice, numbers in decimal digits only. */
 import { Type } from '@sinclair/typebox'
-import { fail } from '../domain/errors'
+import { AppError, fail } from '../domain/errors'
 import { DEFAULT_LIMIT, LONGEST_WAIT, MAX_LIMIT } from './limits'
 
 /** The parameters that are numbers, on whatever route they appear. */
@@ -50,3 +50,18 @@ export type FieldProblem = { path: string; message: string }
 /** A `VALIDATION_ERROR` that names its fields. */
 export const invalid = (where: 'body' | 'query', fields: FieldProblem[]) =>
   fail('VALIDATION_ERROR', { in: where, fields })
+
+/**
+ * The same error with its fields named as the body names them: parts behind this surface know a message's own fields, not
+ * where in a body they stand. `place` gets the first name of a path and says what stands before it.
+ */
+export function placedError(error: unknown, place: (name: string) => string = () => ''): unknown {
+  if (!(error instanceof AppError) || error.code !== 'VALIDATION_ERROR') return error
+  const { fields, ...details } = error.details ?? {}
+  if (!Array.isArray(fields)) return error
+  const placed = (fields as FieldProblem[]).map(({ path, message }) => {
+    const own = path.replace(/^\/+/, '')
+    return { path: `${place(own.split('/')[0] ?? '')}/${own}`, message }
+  })
+  return new AppError(error.code, { ...details, fields: placed }, error.message)
+}

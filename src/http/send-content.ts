@@ -37,6 +37,9 @@ const StatusBody = Type.Object(
   { additionalProperties: false },
 )
 
+/** Fields that stand beside `content`. */
+const OUTSIDE: ReadonlySet<string> = new Set(Object.keys(AnyBody.properties))
+
 export type ContentBody = SendBody & {
   content: Record<string, unknown> & { type: AskType }
   audience?: string[]
@@ -81,6 +84,7 @@ function contentShape(schema: TObject, types: readonly AskType[], title: string)
     fileParts: ['file'],
     withUpload: (body, uploadId) => ({ ...body, content: { ...(body.content as object), uploadId } }),
     large: true,
+    place: (name) => (OUTSIDE.has(name) ? '' : '/content'),
   }
 }
 

@@ -14,7 +14,7 @@ import { notes, oneOf } from './docs'
 import type { Caller, Guard, SessionGate } from './guard'
 import type { Idempotent } from './idempotent'
 import { LONGEST_SEND_WAIT, SEND_WAIT } from './limits'
-import { invalid } from './query'
+import { invalid, placedError } from './query'
 import { ExaminedAnswer, examinedAnswer, SendAnswer, sentAnswer, statusOf } from './send-answer'
 import { ANY_CONTENT, contentRequest, STATUS_CONTENT } from './send-content'
 import { type SendBody, sendBody } from './send-fields'
@@ -91,7 +91,10 @@ export function sendRoutes(parts: SendRoutesParts) {
     let messageId: string | null = null
     try {
       session = gate(caller, taken.body.sessionId)
-      const answer = await sendTo(context, session, taken, requestOf(session, taken.body))
+      const asked = requestOf(session, taken.body)
+      const answer = await sendTo(context, session, taken, asked).catch((error: unknown) => {
+        throw placedError(error, shape.place)
+      })
       messageId = 'messageId' in answer ? answer.messageId : null
       return answer
     } catch (error) {

@@ -278,6 +278,8 @@ describe('POST /send takes all of them', () => {
       [{ type: 'bogus' }, '/content/type'],
       [{ type: '__proto__' }, '/content/type'],
       [{ type: 'image' }, '/content/imageUrl'],
+      [{ type: 'image', imageBase64: '!!' }, '/content/imageBase64'],
+      [{ type: 'event', name: 'x', startsAt: 'soon' }, '/content/startsAt'],
       [{}, '/content/type'],
     ] as const) {
       const { status, body } = await any(content)
@@ -412,6 +414,7 @@ describe('what is refused', () => {
   test.each(BYTES)('bytes: %s', async (_, type, base64, status, code) => {
     const answer = await send(type, { to: FRIEND, [`${type}Base64`]: base64() })
     expect({ status: answer.status, code: answer.body.code }).toEqual({ status, code })
+    if (status === 400) expect(answer.body.details.fields[0]?.path).toBe(`/${type}Base64`)
   })
 
   test('a message that is not there, in another chat, or not suitable', async () => {
