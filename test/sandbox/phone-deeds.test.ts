@@ -316,6 +316,20 @@ describe('a phone refuses', () => {
     expect(ada.message(id)?.tally).toEqual({ a: 0, b: 1 })
   })
 
+  test('a reaction that its sender made before the one that is there', async () => {
+    const id = await said({ type: 'text', text: 'late' })
+    const react = async (text: string, senderTimestampMs: number) => {
+      const reactionMessage = { key: { remoteJid: ada.lid, fromMe: true, id }, text, senderTimestampMs }
+      return arrived(ada, await bob.send(ada.phoneNumber, raw({ reactionMessage })))
+    }
+    expect((await react('2', 2000)).refused).toBeUndefined()
+    expect((await react('1', 1000)).refused).toContain('a later reaction')
+    expect(ada.message(id)?.reactions).toMatchObject([{ emoji: '2', at: 2000 }])
+    // Control: one that was made after it.
+    expect((await react('3', 3000)).refused).toBeUndefined()
+    expect(ada.message(id)?.reactions).toMatchObject([{ emoji: '3', at: 3000 }])
+  })
+
   test('to say what points to nothing it knows', async () => {
     for (const content of [
       { type: 'vote', targetMessageId: 'NONE', options: [] },

@@ -164,6 +164,16 @@ describe('a post in a channel', () => {
     for (const phone of [ada, bob]) await phone.waitUntilShown(id, ({ deleted }) => deleted)
   })
 
+  test('alone may have files that are not encrypted', async () => {
+    const { id } = await bob.send(channel, { type: 'image', base64 })
+    await shownBy(ada, id)
+    expect(await ada.download(id)).toEqual(FILE)
+    // The same post, sent on to a person as it is.
+    const forwarded = await ada.send(eve.phoneNumber, { type: 'forward', messageId: id })
+    await shownBy(eve, forwarded.id)
+    await expect(eve.download(forwarded.id)).rejects.toThrow('names no file')
+  })
+
   test('is not for everybody to make', async () => {
     await expect(ada.send(channel, 'me too')).rejects.toThrow('403')
     expect(
