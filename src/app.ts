@@ -161,6 +161,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       desk,
       files,
       links,
+      maxFileBytes: config.maxFileMb * MB,
       access,
       streams,
       clock,
