@@ -17,6 +17,8 @@ export type PreviewParts = {
 
 /** Of a page only so much is read; titles stand in front. */
 const PAGE_BYTES = 512 * 1024
+/** What a page may have come with when it is let go of: pieces of a fast network are large. */
+const MOST_BYTES = 16 * 2 ** 20
 const PAGE_MS = 5000
 const MAX_TITLE = 300
 const MAX_DESCRIPTION = 1000
@@ -31,7 +33,7 @@ export function createPreviews({ outbound, log, picture }: PreviewParts) {
   return async function preview(url: string): Promise<FetchedPreview | null> {
     try {
       const answer = await outbound.get(url, {
-        maxBytes: PAGE_BYTES,
+        maxBytes: MOST_BYTES,
         accept: 'text/html',
         headersMs: PAGE_MS,
         idleMs: PAGE_MS,
@@ -80,16 +82,14 @@ type Head = { title: string; meta: Map<string, string> }
 /** Reads as much of a page as shows its title and descriptions; the rest is not waited for. */
 async function headOf(body: AsyncIterable<Uint8Array>, contentType: string): Promise<Head> {
   const pieces: Uint8Array[] = []
-  try {
-    for await (const piece of body) {
-      pieces.push(piece)
-      if (Buffer.from(piece).includes('</head>') || Buffer.from(piece).includes('<body')) break
-    }
-  } catch (error) {
-    // A page that goes on for ever has shown its head by now.
-    if (!(error instanceof OutboundError && error.kind === 'too_large')) throw error
+  let size = 0
+  for await (const piece of body) {
+    pieces.push(piece)
+    size += piece.length
+    const shown = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+    if (size >= PAGE_BYTES || shown.includes('</head>') || shown.includes('<body')) break
   }
-  const html = decoded(Buffer.concat(pieces), contentType)
+  const html = decoded(Buffer.concat(pieces).subarray(0, PAGE_BYTES), contentType)
   const head: Head = { title: '', meta: new Map() }
   new HTMLRewriter()
     .on('title', {
