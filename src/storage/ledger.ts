@@ -6,15 +6,16 @@
 import type { Change, Ledger } from '../domain/changes'
 import { isKept, type NewEvent } from '../domain/events'
 import type { Entry } from '../domain/journal'
+import type { Acts } from './acts'
 import type { StoredRow } from './beside'
 import type { Counters, Tally } from './counters'
 import type { SettingsEndpoints } from './endpoints'
+import type { Erasure } from './erasure'
 import type { GroupCommit, Tx } from './group-commit'
 import type { StoredJournal } from './journal'
 import type { MessageWriter } from './message-writer'
 import type { NumberedSession, Numbers } from './numbers'
 import type { Parties } from './parties'
-import type { SearchIndex } from './search-index'
 import type { SessionRows } from './sessions'
 import type { StoredVaults } from './vault'
 
@@ -34,7 +35,8 @@ export function createLedger(parts: {
   numbers: Numbers
   sessions: SessionRows
   messages: MessageWriter
-  search: SearchIndex
+  acts: Pick<Acts, 'forget'>
+  erasure: Pick<Erasure, 'begin'>
   /** A message was stored that can be searched for. */
   onMessage: () => void
   parties: Parties
@@ -51,7 +53,8 @@ export function createLedger(parts: {
     numbers,
     sessions,
     messages,
-    search,
+    acts,
+    erasure,
     parties,
     counters,
     vaults,
@@ -82,9 +85,8 @@ export function createLedger(parts: {
       if (!known) return false
       const { number } = known
       vaults.forget(tx, number, sessionId)
-      search.forget(number)
-      messages.forget(number)
-      search.rewind()
+      acts.forget(number)
+      erasure.begin(tx, number)
       parties.forget(tx, number)
       counters.forget(number)
       endpoints.forget(tx, number)

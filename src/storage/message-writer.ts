@@ -41,7 +41,6 @@ export interface MessageWriter {
   attach(session: NumberedSession, messageId: string, raw: Uint8Array): boolean
   /** False when it was so, or there is no such message. */
   star(session: NumberedSession, messageId: string, fromMe: boolean, starred: boolean): boolean
-  forget(session: number): void
 }
 
 type Blob = Uint8Array | null
@@ -89,7 +88,6 @@ export function createMessageWriter(parts: {
   const setFlags = database.prepare<unknown, [number, number]>(
     'UPDATE messages SET flags = ? WHERE number = ?',
   )
-  const dropAll = database.prepare<unknown, [number]>('DELETE FROM messages WHERE session = ?')
 
   /**
    * With history off only what may have to be sent again is kept, and only until it has arrived. An action is kept whole
@@ -198,10 +196,6 @@ export function createMessageWriter(parts: {
       if (!row || ((row.flags & FLAG.starred) !== 0) === starred) return false
       setFlags.run(starred ? row.flags | FLAG.starred : row.flags & ~FLAG.starred, row.number)
       return true
-    },
-    forget(session) {
-      acts.forget(session)
-      dropAll.run(session)
     },
   }
 }

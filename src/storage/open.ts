@@ -24,6 +24,7 @@ import { createBeside } from './beside'
 import { unpackId } from './codes'
 import { createCounters } from './counters'
 import { createEndpoints } from './endpoints'
+import { createErasure } from './erasure'
 import { createGroupCommit, storageFault } from './group-commit'
 import { createIdempotency } from './idempotency'
 import { createIndexer } from './indexer'
@@ -204,6 +205,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     bodies,
     dropFile: (tx, session, id) => media.forgetMessage(tx, session, unpackId(id)),
   })
+  const erasure = createErasure({ database, writer, meta, search, log, onErased })
   const parties = createParties(database, numbers, (tx, session, from, to) => {
     const joined = numbers.session(numbers.sessionId(session), tx)
     if (joined) acts.joined(tx, joined, from, to)
@@ -215,7 +217,8 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     numbers,
     sessions,
     messages: createMessageWriter({ database, parties, bodies, acts }),
-    search,
+    acts,
+    erasure,
     onMessage: () => indexer.noted(1),
     parties,
     counters,
@@ -227,6 +230,8 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   })
   const eventsKept = options.eventsKept ?? 30 * DAY
   const janitor = createJanitor({ database, writer, journal, webhooks, media, clock, log, eventsKept })
+
+  erasure.resume()
 
   let closed = false
   return {
@@ -267,6 +272,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       closed = true
       await janitor.stop()
       await indexer.stop()
+      await erasure.stop()
       writer.close()
       await media.settled()
       cancelErase?.()

@@ -25,8 +25,8 @@ export interface SearchIndex {
   changed(session: NumberedSession, row: StoredBody, content: Content | null): void
   /** The numbers of what is sought, as SQL that yields them; null when nothing is. */
   find(session: NumberedSession, text: string): { sql: string; values: [match: string, more: string] } | null
-  /** Before the messages of a session go. */
-  forget(session: number): void
+  /** Before these messages go. */
+  forget(messages: readonly number[]): void
   /** After they went: their numbers may be given again. */
   rewind(): void
 }
@@ -53,8 +53,8 @@ export function createSearchIndex(parts: { database: Database; meta: Meta; numbe
   )
   const add = database.prepare<unknown, [number, string]>('INSERT INTO search (rowid, words) VALUES (?, ?)')
   const drop = database.prepare<unknown, [number]>('DELETE FROM search WHERE rowid = ?')
-  const dropAll = database.prepare<unknown, [number, number]>(
-    'DELETE FROM search WHERE rowid IN (SELECT number FROM messages WHERE session = ? AND number <= ?)',
+  const dropSome = database.prepare<unknown, [string, number]>(
+    'DELETE FROM search WHERE rowid IN (SELECT value FROM json_each(?) WHERE value <= ?)',
   )
   const highest = database.prepare<{ number: number | null }, []>(
     'SELECT max(number) AS number FROM messages',
@@ -120,8 +120,8 @@ export function createSearchIndex(parts: { database: Database; meta: Meta; numbe
         values: [sought.map((word) => tokenOf(session, word)).join(' AND '), JSON.stringify(more)],
       }
     },
-    forget(session) {
-      dropAll.run(session, mark())
+    forget(messages) {
+      dropSome.run(JSON.stringify(messages), mark())
     },
     rewind() {
       const last = highest.get()?.number ?? 0

@@ -171,6 +171,45 @@ for (const [when, prepare] of EITHER_WAY) {
   })
 }
 
+test('thousands of messages of a deleted session go in pieces, also over a restart, and hold nobody up', async () => {
+  const many = 3_500
+  await storage.ledger.commit([created(makeSession(OTHER))])
+  for (let from = 0; from < many; from += 500) {
+    await storage.ledger.commit(
+      Array.from({ length: 500 }, (_, n) => said(`O${from + n}`, text(`needle ${n}`), { sessionId: OTHER })),
+    )
+  }
+  await storage.ledger.commit([said('KEPT', text('needle'))])
+  await storage.messages.searchable()
+  await storage.ledger.commit([
+    {
+      change: { kind: 'session_deleted', sessionId: OTHER },
+      events: [makeEvent('session.deleted', {}, OTHER)],
+    },
+  ])
+  const left = () => {
+    const database = new Database(rig.file, { readonly: true })
+    const count = (table: string) =>
+      database.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n ?? 0
+    const both = [count('messages'), count('search_docsize')]
+    database.close()
+    return both
+  }
+  // The process ends in the middle: what it had begun is finished by the next.
+  await storage.close()
+  const [between = 0] = left()
+  expect(between).toBeGreaterThan(1)
+  expect(between).toBeLessThan(many)
+  storage = rig.open()
+  await storage.ledger.commit([said('NEXT', text('needle'))])
+  expect(found('needle')).toEqual(['KEPT', 'NEXT'])
+  for (let tries = 0; tries < 1_000 && (left()[0] ?? 0) > 2; tries += 1) await Bun.sleep(5)
+  expect(left()[0]).toBe(2)
+  await storage.messages.searchable()
+  expect(left()).toEqual([2, 2])
+  expect(found('needle')).toEqual(['KEPT', 'NEXT'])
+})
+
 test('a restart goes on where the index stands', async () => {
   await storage.ledger.commit([said('A', text('needle'))])
   await storage.messages.searchable()
