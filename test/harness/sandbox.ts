@@ -45,7 +45,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<TestSa
 }
 
 /** Baileys offers no way to give its `fetch` an authority, so the process's own is wrapped for this one host. */
-function trustMediaHost(sandbox: Sandbox): () => void {
+export function trustMediaHost(sandbox: Pick<Sandbox, 'mediaHost' | 'caPem'>): () => void {
   const original = globalThis.fetch
   const { mediaHost, caPem } = sandbox
   const trusting = (input: string | URL | Request, init: BunFetchRequestInit = {}) => {
