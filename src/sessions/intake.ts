@@ -25,7 +25,7 @@ export type IntakeParts = {
   places: Places
   clock: Clock
   log: Log
-  commit: (facts: readonly Fact[]) => Promise<void>
+  commit: (facts: readonly Fact[], when: 'now' | 'soon') => Promise<void>
   tell: (event: NewEvent) => void
   /** Acts on a report about the session's life; may reject with the storage's failure. */
   onLife: (generation: number, report: LifeReport) => Promise<void>
@@ -128,8 +128,8 @@ export function createIntake(parts: IntakeParts): Intake {
   }
 
   /** A piece of history may hold more than one commit should; the event that tells of it comes with the last. */
-  const inPieces = async (facts: readonly Fact[]) => {
-    for (let at = 0; at < facts.length; at += BATCH) await parts.commit(facts.slice(at, at + BATCH))
+  const inPieces = async (facts: readonly Fact[], when: 'now' | 'soon') => {
+    for (let at = 0; at < facts.length; at += BATCH) await parts.commit(facts.slice(at, at + BATCH), when)
   }
 
   const intake: Intake = {
@@ -146,7 +146,11 @@ export function createIntake(parts: IntakeParts): Intake {
         while (pending.length > 0) {
           const { reports, facts } = takeData()
           const active = intake.activity(facts.length > 0 ? ACTIVITY_WITH_FACTS : ACTIVITY_ALONE)
-          await inPieces([...facts, ...active])
+          // Nobody waits for receipts, and WhatsApp tells them again.
+          const isUrgent = reports.some(
+            ({ kind }) => kind !== 'statuses' && kind !== 'handled' && kind !== 'alive',
+          )
+          await inPieces([...facts, ...active], isUrgent ? 'now' : 'soon')
           tellOfCommitted(reports, facts)
           const next = pending[0]
           if (!next || !isLife(next.report)) continue

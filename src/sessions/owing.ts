@@ -4,7 +4,7 @@ import type { NewEvent } from '../domain/events'
 
 export interface Owing {
   /** Rejects with `STORAGE_UNAVAILABLE`; what is owed stays owed then. */
-  commit(facts: readonly Fact[]): Promise<void>
+  commit(facts: readonly Fact[], when?: 'now' | 'soon'): Promise<void>
   owe(events: readonly NewEvent[]): void
 }
 
@@ -12,9 +12,9 @@ export interface Owing {
 export function createOwing(ledger: Ledger): Owing {
   let owed: NewEvent[] = []
   return {
-    async commit(facts) {
+    async commit(facts, when) {
       const late: Fact[] = owed.length === 0 ? [] : [{ change: { kind: 'told' }, events: owed }]
-      await ledger.commit([...late, ...facts])
+      await ledger.commit([...late, ...facts], when)
       if (late.length > 0) owed = []
     },
     owe(events) {

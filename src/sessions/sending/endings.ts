@@ -110,8 +110,8 @@ export function createEndings(parts: EndingsParts): Endings {
     })
   }
 
-  const commit = async (facts: readonly Fact[]): Promise<void> => {
-    if (!parts.isGone() && facts.length > 0) await ledger.commit(facts)
+  const commit = async (facts: readonly Fact[], when: 'now' | 'soon' = 'now'): Promise<void> => {
+    if (!parts.isGone() && facts.length > 0) await ledger.commit(facts, when)
   }
 
   const fallBack = (entry: Entry, failure: unknown) => {
@@ -138,14 +138,16 @@ export function createEndings(parts: EndingsParts): Endings {
   return {
     async sent(entry, { message, party }) {
       const at = clock.now()
+      // Receipts come right behind, and are written behind this.
+      remember({ ...message, status: 'sent', ackedAt: at, schedule: null }, party)
       try {
-        await commit([statusFact(message, party, at, null)])
-        remember({ ...message, status: 'sent', ackedAt: at, schedule: null }, party)
+        await commit([statusFact(message, party, at, null)], waits.has(entry.id) ? 'now' : 'soon')
         parts.queue().forget(entry.id)
         attachments.release(entry)
         waits.reached(entry.id, 'sent', at)
       } catch (failure) {
         // WhatsApp has it, our disk does not: it stays queued and goes out again under the same id.
+        recent.delete(entry.id)
         fallBack(entry, failure)
       }
     },

@@ -22,6 +22,7 @@ export interface Waits {
    * `MESSAGE_TIMEOUT` when it has not even left, and with whatever `fail` is given.
    */
   until(message: Message, level: WaitLevel, ms: number): Promise<Message>
+  has(id: MessageId): boolean
   /** The message has come so far. */
   reached(id: MessageId, status: MessageStatus, at: number): void
   fail(id: MessageId, error: Error): void
@@ -68,6 +69,7 @@ export function createWaits(clock: Clock): Waits {
       else waiters.set(id, new Set([waiter]))
       return promise
     },
+    has: (id) => waiters.has(id),
     reached(id, status, at) {
       for (const waiter of all(id)) {
         const { message } = waiter
