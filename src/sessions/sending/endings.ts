@@ -43,7 +43,7 @@ export interface Endings {
   fact(message: Message, party: Party, why: SendRefusal): Fact
 }
 
-const EXPIRED: SendRefusal = { code: 'MESSAGE_EXPIRED', says: 'Not sent within its time to live' }
+export const EXPIRED: SendRefusal = { code: 'MESSAGE_EXPIRED', says: 'Not sent within its time to live' }
 const CANCELLED: SendRefusal = { code: 'MESSAGE_CANCELLED', says: 'Cancelled before it was sent' }
 
 /** Reasons of our own, which the caller gets under their own codes; everything else is WhatsApp's. */

@@ -13,6 +13,8 @@ export interface Pacer {
   wait(): number
   /** A message leaves now. */
   spend(): void
+  /** It has not left after all. */
+  refund(): void
   /** “typing…” is shown before texts. */
   readonly shows: boolean
   /** How long to show “typing…” before a text of this length; 0 = not at all. */
@@ -26,6 +28,7 @@ export function createPacer(parts: {
 }): Pacer {
   const { clock, random } = parts
   let last = Number.NEGATIVE_INFINITY
+  let lastBut = last
   /** Drawn once for each pause, so that looking twice does not change it. */
   let draw = 0
   /** `base`, varied by a random share of at most `jitter` up or down. */
@@ -40,8 +43,12 @@ export function createPacer(parts: {
     },
     spend() {
       if (parts.settings().sendPacing === null) return
+      lastBut = last
       last = clock.monotonic()
       draw = random()
+    },
+    refund() {
+      last = lastBut
     },
     get shows() {
       return parts.settings().sendPacing?.typing === true

@@ -254,7 +254,14 @@ export function createSending(parts: SendingParts): Sending {
       return message
     },
     queueState: queue.state,
-    start: load,
+    start() {
+      try {
+        load()
+      } catch (error) {
+        // Its messages stay where they are; the session itself can do without them.
+        log.error('The send queue cannot be read', { error: String(error) })
+      }
+    },
     resume() {
       restriction.resume()
       queue.resume()

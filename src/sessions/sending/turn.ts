@@ -12,6 +12,7 @@ import {
   type Connection,
   MediaUnavailable,
   type Outgoing,
+  type SendRefusal,
   SendRefused,
   SendUnconfirmed,
 } from '../../domain/whatsapp'
@@ -20,7 +21,7 @@ import type { Log } from '../../lib/log'
 import { recipientAgain } from '../recipient'
 import type { RestrictionWatch } from '../restriction'
 import type { Attachments } from './attachments'
-import type { Endings } from './endings'
+import { type Endings, EXPIRED } from './endings'
 import type { Pacer } from './pacing'
 import type { Entry, SendQueue } from './queue'
 
@@ -78,10 +79,16 @@ export function createTurns(parts: TurnParts): Turns {
     return { message, party, to: recipientAgain(message.chat, party), raw }
   }
 
-  /** Asks whether a restriction is in the way; waits for WhatsApp's word when that is on its way. */
-  const isForbidden = async (entry: Entry): Promise<boolean> => {
+  /** Why it is not even tried; waits for WhatsApp's word on restrictions when that is on its way. */
+  const forbidden = async (entry: Entry): Promise<SendRefusal | null> => {
     await restriction.settled()
-    return restriction.forbids(entry.chat)
+    return restriction.forbids(entry.chat) ? restriction.refusal() : null
+  }
+
+  /** The same for all reasons; at once for a message that nothing stands against. */
+  const hindrance = (entry: Entry): SendRefusal | null | Promise<SendRefusal | null> => {
+    if (entry.expiresAt <= clock.now()) return EXPIRED
+    return restriction.isInDoubt && isPersonal(entry.chat) ? forbidden(entry) : null
   }
 
   const showTyping = async (connection: Connection, { message, to }: Ready, signal: AbortSignal) => {
@@ -149,17 +156,19 @@ export function createTurns(parts: TurnParts): Turns {
 
   return {
     async run(entry) {
-      const connection = parts.connection()
-      if (!connection) return parts.queue().rest(entry)
-      if (entry.expiresAt <= clock.now()) return void endings.expired(entry)
-      if (restriction.isInDoubt && isPersonal(entry.chat) && (await isForbidden(entry)))
-        return void endings.failed(entry, restriction.refusal())
-      const ready = entry.ready ?? reread(entry)
-      if (!ready) return
-      entry.ready = ready
-      const text = ready.message.content.type === 'text'
       try {
-        const isPrepared = entry.attachment === null && !(text && pacer.shows)
+        const connection = parts.connection()
+        if (!connection) return parts.queue().rest(entry)
+        const hindered = hindrance(entry)
+        const refusal = hindered instanceof Promise ? await hindered : hindered
+        const ready = refusal === null ? (entry.ready ?? reread(entry)) : null
+        // What does not leave costs no pause.
+        if (!ready) pacer.refund()
+        if (refusal !== null) void endings.failed(entry, refusal)
+        if (!ready) return
+        entry.ready = ready
+        const shows = ready.message.content.type === 'text' && pacer.shows
+        const isPrepared = entry.attachment === null && !shows
         const made = isPrepared ? ready : await prepared(connection, entry, ready)
         if (made) await write(connection, entry, made)
       } catch (error) {
