@@ -1,6 +1,6 @@
 /** Whom a request is for, and what can be wrong with it before anything is fetched. */
 import { fail } from '../../domain/errors'
-import { isGroup, isLid, isPhoneJid, type Jid, partyOf, phoneOf } from '../../domain/ids'
+import { isGroup, isLid, isPhoneJid, type Jid, partyOf, phoneJid, phoneOf } from '../../domain/ids'
 import type { Identities, Messages, StoredMessage } from '../../domain/message'
 import type { SendRequest } from '../../domain/sending'
 import type { Session } from '../../domain/session'
@@ -40,6 +40,13 @@ function chatOf(target: StoredMessage): Recipient {
   return { to: recipientAgain(chat, party), chat, party, learned: null }
 }
 
+/** Who hears of what is done to a status post: those who saw ours, and the author of another's alone. */
+function audienceOf({ fromMe, sender, context }: StoredMessage, request: SendRequest): readonly Jid[] | null {
+  if (fromMe) return context.audience ?? request.audience ?? null
+  const author = sender?.lid ?? (sender?.phoneNumber ? phoneJid(sender.phoneNumber) : null)
+  return author && [author]
+}
+
 /** Whether `to` means the chat in which the target stands. */
 function isChatOf(identities: Identities, session: Session, to: Jid, { chat, chatParty }: StoredMessage) {
   if (to === chat) return true
@@ -69,8 +76,8 @@ export async function addressed(
     const target = targetOf(parts.messages, session, ask)
     if (!isChatOf(parts.identities, session, to, target))
       throw fail('MESSAGE_NOT_SUITABLE', { messageId: target.id, reason: 'It stands in another chat' })
-    const audience = target.context.audience ?? request.audience ?? null
-    return { ...chatOf(target), target, quoted: null, audience: target.chat === STATUS ? audience : null }
+    const audience = target.chat === STATUS ? audienceOf(target, request) : null
+    return { ...chatOf(target), target, quoted: null, audience }
   }
   const { quotedMessageId } = request
   const quoted = quotedMessageId === undefined ? null : stored(parts.messages, session, quotedMessageId)
