@@ -7,7 +7,7 @@ import { SandboxError } from './errors'
 import { inWords } from './failures'
 import type { ShownMessage } from './phone-journal'
 import { MessageView, SaidView, SentView } from './phone-message-views'
-import { Address, answer, Digits, numberParam, PhoneNumber, says, strict, told } from './route-schemas'
+import { Address, answer, Limit, numberParam, PhoneNumber, says, strict, told } from './route-schemas'
 import type { Sandbox } from './sandbox'
 
 const messageParam = Type.Object(
@@ -18,11 +18,11 @@ const messageParam = Type.Object(
 const page = Type.Object(
   {
     after: Type.Optional(Type.String({ description: 'Only what came after this message' })),
-    limit: Type.Optional(Digits('Only the latest so many')),
+    limit: Type.Optional(Limit('Only the latest so many')),
   },
   strict,
 )
-function pageOf<T extends ShownMessage>(all: T[], query: { after?: string; limit?: string }) {
+function pageOf<T extends ShownMessage>(all: T[], query: { after?: string; limit?: string | number }) {
   const from = query.after === undefined ? 0 : all.findIndex(({ id }) => id === query.after) + 1
   const wanted = all.slice(from)
   return wanted.slice(-(Number(query.limit ?? 0) || wanted.length))

@@ -27,6 +27,9 @@ export const Address = Type.String({
 })
 /** A whole number as paths and queries carry it. */
 export const Digits = (description: string) => Type.String({ pattern: '^\\d{1,9}$', description })
+/** How many; whoever mounts these routes may have made a number of it already. */
+export const Limit = (description: string) =>
+  Type.Union([Digits(description), Type.Integer({ minimum: 0, maximum: 999_999_999 })], { description })
 export const numberParam = Type.Object({ number: PhoneNumber }, strict)
 
 export const Device = Type.Object({ id: Type.Integer(), keyIndex: Type.Integer(), online: Type.Boolean() })
