@@ -7,10 +7,12 @@ import { HISTORY_LIMITS, HISTORY_PIECE, historyOf } from '../../src/whatsapp/bai
 
 const me: Identity = { phoneNumber: '491', lid: '100@lid', name: 'Me', platform: 'android' }
 
+const NOW = 1_800_000_000_000
+
 function told(messages: WAMessage[], more: object = {}) {
   const dropped: number[] = []
   const given = { chats: [{ id: '5@lid' }, { id: '6@lid' }], contacts: [{ id: '5@lid' }], messages, ...more }
-  const around = { me, know: () => null, onDropped: (count: number) => dropped.push(count) }
+  const around = { me, know: () => null, now: NOW, onDropped: (count: number) => dropped.push(count) }
   const reports = [...historyOf(given, around)]
   const pieces = reports.filter((one): one is Extract<Report, { kind: 'history' }> => one.kind === 'history')
   const stars = reports.filter((one) => one.kind === 'stars')
@@ -132,7 +134,23 @@ describe('history', () => {
   })
 
   test('times that are no times do not lose their message', () => {
-    const { all } = told([message('A', Number.NaN), message('B', 2, { messageTimestamp: null })])
-    expect(all.map(({ timestamp }) => timestamp)).toEqual([0, 0])
+    const { all } = told([
+      message('A', Number.NaN),
+      message('B', 2, { messageTimestamp: null }),
+      message('C', -1),
+    ])
+    expect(all.map(({ timestamp }) => timestamp)).toEqual([NOW, NOW, NOW])
+  })
+
+  test('one message that cannot be read does not take the others with it', () => {
+    const broken = message('A', 1)
+    Object.defineProperty(broken, 'message', {
+      get() {
+        throw new RangeError('too deep')
+      },
+    })
+    const { all, dropped } = told([message('B', 2), broken])
+    expect(all.map(({ id }) => id as string)).toEqual(['B'])
+    expect(dropped).toEqual([1])
   })
 })

@@ -23,7 +23,8 @@ const text = (key: WAMessage['key'], more: Partial<WAMessage> = {}): WAMessage =
   messageTimestamp: 1_700_000_000,
   ...more,
 })
-const read = (message: WAMessage, origin: Origin | null = null) => messageOf(message, { origin, me, know })
+const read = (message: WAMessage, origin: Origin | null = null) =>
+  messageOf(message, { origin, me, know, now: Date.now() })
 
 describe('messages', () => {
   test('only a LID: no phone number is invented', () => {

@@ -5,6 +5,7 @@ import {
   type BaileysEventMap,
   type BinaryNode,
   isJidGroup,
+  type WAMessage,
   WAMessageStubType,
 } from '@whiskeysockets/baileys'
 import { asMessageId, type Jid } from '../../domain/ids'
@@ -56,17 +57,21 @@ export function listener(ev: BaileysEventEmitter, log: Log) {
     })
 }
 
-/** Turns data events into reports until the socket ends. */
-export function hearData(parts: DataEventParts): void {
+/** Turns data events into reports until the socket ends; the answer reports a message that came another way. */
+export function hearData(parts: DataEventParts): (message: WAMessage) => boolean {
   const { ev, log } = parts
   const on = listener(ev, log)
   const tellPairs = pairTeller(parts)
-  hearMessages(parts, on, tellPairs)
+  const heard = hearMessages(parts, on, tellPairs)
   hearStatuses(parts, on)
   hearPeople(parts, on, tellPairs)
   hearGroups(parts, on)
   hearRestrictions(parts, on)
+  return heard
 }
+
+/** Reports a message; false when it holds nothing to store. */
+type Heard = (message: WAMessage) => boolean
 
 type On = ReturnType<typeof listener>
 type Pairs = readonly { lid: Jid; phoneNumber: string }[]
@@ -84,34 +89,51 @@ function pairTeller({ report }: DataEventParts): TellPairs {
 }
 
 function hearMessages(
-  { creds, inbound, know, earlier, resends, report, log }: DataEventParts,
+  { creds, inbound, know, earlier, resends, report, clock, log }: DataEventParts,
   on: On,
   tellPairs: TellPairs,
-): void {
+): Heard {
+  const hear = (message: WAMessage): boolean => {
+    const id = message.key.id ?? ''
+    const around = {
+      origin: inbound.originOf(id),
+      me: identityOf(creds),
+      know,
+      now: clock.now(),
+      earlier: earlier.find,
+    }
+    const incoming = messageOf(message, around)
+    if (incoming === null) return false
+    if (message.message) earlier.note(id, message.message)
+    if (incoming.content.type === 'delete') resends.takenBack(incoming.content.targetMessageId)
+    report({ kind: 'messages', messages: [incoming] })
+    return true
+  }
+  /** Whatever a stranger has put into it, one message concerns nobody but itself. */
+  const heard = (message: WAMessage): boolean => {
+    try {
+      return hear(message)
+    } catch (error) {
+      log.warn('A message could not be read; it is dropped', describe(error))
+      return false
+    }
+  }
   on('messages.upsert', ({ messages }) => {
-    const me = identityOf(creds)
     for (const message of messages) {
       tellPairs(pairsOf(message))
-      const id = message.key.id ?? ''
-      const around = { origin: inbound.originOf(id), me, know, earlier: earlier.find }
-      const incoming = messageOf(message, around)
       if (message.messageStubType === WAMessageStubType.CIPHERTEXT) {
         log.warn('A message could not be decrypted; WhatsApp was asked to send it again')
       }
-      if (incoming !== null) {
-        if (message.message) earlier.note(id, message.message)
-        if (incoming.content.type === 'delete') resends.takenBack(incoming.content.targetMessageId)
-        report({ kind: 'messages', messages: [incoming] })
-      }
-      inbound.emitted(id, incoming !== null)
+      inbound.emitted(message.key.id ?? '', heard(message))
     }
   })
   on('messaging-history.set', (history) => {
     const around = {
       me: identityOf(creds),
       know,
+      now: clock.now(),
       onDropped: (messages: number) =>
-        log.warn('Messages of the history are too many or too large', { messages }),
+        log.warn('Messages of the history are too many, too large or unreadable', { messages }),
     }
     // Piece by piece, so that a long history holds up nobody; its stanza is done when the last piece is told.
     const told = (async () => {
@@ -123,6 +145,7 @@ function hearMessages(
     told.catch((error: unknown) => log.error('A history could not be read', describe(error)))
     inbound.hold(told)
   })
+  return heard
 }
 
 function hearStatuses({ ws, acks, report, clock }: DataEventParts, on: On): void {

@@ -19,7 +19,14 @@ export const HISTORY_LIMITS = { messages: 100_000, messageBytes: 1024 * 1024 } a
 
 type History = BaileysEventMap['messaging-history.set']
 type Piece = Extract<Report, { kind: 'history' | 'stars' }>
-export type HistoryAround = { me: Identity | null; know: Know; onDropped: (count: number) => void }
+export type HistoryAround = {
+  me: Identity | null
+  know: Know
+  /** Milliseconds since the epoch. */
+  now: number
+  /** Messages that are too many, too large, or cannot be read. */
+  onDropped: (count: number) => void
+}
 
 /** One report after another; nothing is converted before it is asked for. */
 export function* historyOf(history: History, around: HistoryAround): Generator<Piece> {
@@ -45,12 +52,23 @@ function* messagesOf(given: readonly WAMessage[], around: HistoryAround): Genera
   const newest = inOrder.slice(-HISTORY_LIMITS.messages)
   let dropped = given.length - newest.length
   for (const { message } of newest) {
-    for (const told of withAdditions(whole(message), around)) {
-      if (told.raw.length > HISTORY_LIMITS.messageBytes) dropped += 1
-      else yield told
+    const told = readable(message, around)
+    if (told === null) dropped += 1
+    for (const one of told ?? []) {
+      if (one.raw.length > HISTORY_LIMITS.messageBytes) dropped += 1
+      else yield one
     }
   }
   if (dropped > 0) around.onDropped(dropped)
+}
+
+/** One message that cannot be read must not take the others with it; null for such a one. */
+function readable(message: WAMessage, around: HistoryAround): IncomingMessage[] | null {
+  try {
+    return [...withAdditions(whole(message), around)]
+  } catch {
+    return null
+  }
 }
 
 /** What a phone keeps beside the message itself: who wrote it in a group, and its secret. */
@@ -63,8 +81,8 @@ function whole(message: WAMessage): WAMessage {
   return { ...message, key: { ...key, ...(author ? { participant: author } : {}) } }
 }
 
-function* withAdditions(message: WAMessage, { me, know }: HistoryAround): Generator<IncomingMessage> {
-  const around = { origin: null, me, know }
+function* withAdditions(message: WAMessage, { me, know, now }: HistoryAround): Generator<IncomingMessage> {
+  const around = { origin: null, me, know, now }
   const told = messageOf(message, around)
   if (told === null) return
   yield told

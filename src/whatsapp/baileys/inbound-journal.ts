@@ -10,13 +10,16 @@
  * before anything new: what was decrypted is found again, what was receipted is receipted once more, and the recorder
  * drops what it has. A journal that refuses a write ends the socket before any receipt.
  *
+ * A row does not outlive what it holds: what Baileys trips over after it has decrypted it is read without Baileys.
+ *
  * Upstream repaired it when stock Baileys loses none of the messages of `inbound-journal.test.ts`.
  */
-import { type BinaryNode, decodeBinaryNode, encodeBinaryNode, isJidNewsletter } from '@whiskeysockets/baileys'
+import { type BinaryNode, decodeBinaryNode, isJidNewsletter } from '@whiskeysockets/baileys'
 import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { changeOf, type PostChange } from './channel'
+import { atTheDoor, type Refusal } from './inbound-door'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
 import { interpose, type SocketEvents } from './upstream/raw-socket'
 
@@ -51,6 +54,13 @@ export type InboundParts = {
   commit: (writes: readonly VaultWrite[]) => Promise<void>
   /** Hands out what Baileys still buffers. */
   flush: () => void
+  /** Tells WhatsApp that a stanza was not let in. */
+  refuse: (node: BinaryNode, refusal: Refusal) => Promise<void>
+  /**
+   * Baileys has decrypted a stanza and failed before it handed the message over; these are its plaintexts, padded. Reports
+   * what can be read of it; true when that takes the row along.
+   */
+  onTripped: (node: BinaryNode, plaintexts: readonly Uint8Array[]) => boolean
   /** Stanzas that hold no message to store. */
   onHandled: (inboxIds: number[]) => void
   /** The journal refused a write. */
@@ -81,7 +91,7 @@ type Current = Origin & {
   messageId: string | undefined
   emitted: boolean
   claimed: boolean
-  decrypted: boolean
+  plaintexts: Uint8Array[]
   held: Promise<unknown>[]
 }
 type Kept = { at: number; inboxId: number }
@@ -116,7 +126,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       own: attrs.is_sender === 'true' && isJidNewsletter(attrs.from ?? '') === true,
       emitted: false,
       claimed: false,
-      decrypted: false,
+      plaintexts: [],
       held: [],
     }
     const mine = current
@@ -127,14 +137,12 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       log.warn('A message stanza failed', { error: error instanceof Error ? error.name : typeof error })
     }
     parts.flush()
+    const isTripped = mine.plaintexts.length > 0 && !mine.emitted
+    if (isTripped && !stopped && ws.isOpen) mine.claimed = parts.onTripped(node, mine.plaintexts)
     current = null
     const held = await Promise.allSettled(mine.held)
     if (held.some(({ status }) => status === 'rejected')) return
     if (mine.claimed || stopped || !ws.isOpen) return
-    if (mine.decrypted && !mine.emitted) {
-      log.warn('A message was decrypted but not handed over; it is tried again at the next connect')
-      return
-    }
     parts.onHandled([inboxId])
   }
 
@@ -161,7 +169,14 @@ export function journalInbound(parts: InboundParts): InboundJournal {
 
   function take(node: BinaryNode): void {
     loggedIn.resolve()
-    const written = vault.receive(encodeBinaryNode(node))
+    const entering = atTheDoor(node)
+    if ('why' in entering) {
+      log.warn('A message stanza was refused', { why: entering.why })
+      // Told or not, it is not let in the next time either.
+      parts.refuse(node, entering).catch(() => undefined)
+      return
+    }
+    const written = vault.receive(entering.stanza)
     written.catch((error: unknown) => {
       stopped = true
       parts.onFailure(error)
@@ -180,8 +195,8 @@ export function journalInbound(parts: InboundParts): InboundJournal {
 
   return {
     has: (id) => kept.has(id),
-    add(id) {
-      if (current) current.decrypted = true
+    add(id, plaintext) {
+      current?.plaintexts.push(plaintext)
       kept.set(id, { at: clock.now(), inboxId: current?.inboxId ?? 0 })
     },
     originOf(messageId) {

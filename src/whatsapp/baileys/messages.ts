@@ -21,12 +21,15 @@ import { serverIdIn } from './content/server-id'
 import type { Earlier } from './content/shapes'
 import type { Origin } from './inbound-journal'
 import { addressesOf, isMe, isPerson, type Know, ownAddresses } from './people'
+import { isMessageId, momentOr, shownName } from './stanza-ids'
 import { statusOf } from './statuses'
 
 export type MessageSurroundings = {
   origin: Origin | null
   me: Identity | null
   know: Know
+  /** Milliseconds since the epoch. */
+  now: number
   /** What is remembered of an earlier message, for votes and encrypted reactions. */
   earlier?: (messageId: string) => Earlier | null
 }
@@ -46,10 +49,10 @@ export function toldAs(
   message: WAMessage,
   read: ReadMessage,
   content: proto.IMessage,
-  { origin, me, know }: MessageSurroundings,
+  { origin, me, know, now }: MessageSurroundings,
 ): IncomingMessage | null {
   const { key } = message
-  if (!key.id || !key.remoteJid) return null
+  if (!key.id || !key.remoteJid || !isMessageId(key.id)) return null
   const fromMe = isFromMe(key, me) || origin?.own === true
   const chat = withoutDevice(key.remoteJid)
   const both = bothBy(know)
@@ -61,7 +64,7 @@ export function toldAs(
     chatParty,
     fromMe,
     sender: fromMe ? null : senderOf(key, chatParty, both),
-    senderName: fromMe ? null : message.pushName || null,
+    senderName: fromMe ? null : shownName(message.pushName),
     content: read.content,
     mentions: read.mentions.map((jid) => shownParty(both(jid))),
     quoted: read.quoted && {
@@ -70,7 +73,7 @@ export function toldAs(
       text: read.quoted.text,
     },
     context: read.context,
-    timestamp: (toNumber(message.messageTimestamp) || 0) * 1000,
+    timestamp: momentOr(now, toNumber(message.messageTimestamp)),
     offline: origin?.offline ?? false,
     raw: serverIdIn(proto.Message.encode(content).finish(), key.server_id ?? null),
     inboxId: origin?.inboxId ?? null,

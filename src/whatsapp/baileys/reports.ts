@@ -7,6 +7,7 @@ import { partyOf, phoneOf, withoutDevice } from '../../domain/ids'
 import type { Identity } from '../../domain/session'
 import type { Report } from '../../domain/whatsapp'
 import { isPerson, type Know, knowNothing } from './people'
+import { shownName } from './stanza-ids'
 
 /** Who we are; a name is only there once the phone has told it. */
 export function identityOf(creds: AuthenticationCreds): Identity | null {
@@ -38,7 +39,7 @@ export function contactsOf(contacts: readonly ContactLike[], know: Know = knowNo
     )
     .map((contact) => ({
       party: partyOf(contact.id, contact.lid, contact.phoneNumber, know(contact.id)),
-      name: contact.name ?? contact.verifiedName ?? contact.notify ?? null,
+      name: shownName(contact.name ?? contact.verifiedName ?? contact.notify),
     }))
   return {
     named: people.filter(({ name }) => name !== null),
@@ -57,7 +58,7 @@ export function groupsOf(groups: readonly GroupLike[]): Extract<Report, { kind: 
       .filter((group): group is GroupLike & { id: string } => isJidGroup(group.id) === true)
       .map(({ id, subject, participants, size }) => ({
         id: withoutDevice(id),
-        subject: subject ?? null,
+        subject: shownName(subject),
         participants: size ?? participants?.length ?? null,
       })),
   }

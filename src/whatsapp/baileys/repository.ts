@@ -25,8 +25,8 @@ export type Plaintext = { author: string; plaintext: Uint8Array }
 /** Which plaintexts are on disk, so that the store is only asked when it has the answer. */
 export interface PlaintextIndex {
   has(id: string): boolean
-  /** Just decrypted and about to be committed. */
-  add(id: string): void
+  /** Just decrypted (padded, as it came) and about to be committed. */
+  add(id: string, plaintext: Uint8Array): void
 }
 
 type PlaintextStore = {
@@ -57,7 +57,7 @@ export function signalRepositoryWith(
         const isKnown = known !== undefined && (await isSamePerson(inner, known.author, author))
         const plaintext = isKnown ? known.plaintext : await decrypt()
         if (!isKnown) await keys.set({ [PLAINTEXT]: { [id]: { author, plaintext } } })
-        index.add(id)
+        index.add(id, plaintext)
         return plaintext
       }
       // Baileys' own transaction: writes are gathered and reach the vault in one commit.

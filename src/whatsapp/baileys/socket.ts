@@ -18,6 +18,7 @@ import { closingOf, closingOfUpgrade, disconnectOf } from './close-codes'
 import { createRecollection } from './content/earlier'
 import { hearData, listener } from './data-events'
 import { createGroupCache } from './group-cache'
+import { refusalOf } from './inbound-door'
 import { type InboundJournal, journalInbound, leftoversOf } from './inbound-journal'
 import { lookUpNumbers } from './look-up'
 import { createMediaTransfer } from './media-transfer'
@@ -40,6 +41,7 @@ import { closePromptly } from './upstream/prompt-close'
 import { rawSocketOf, type SocketEvents } from './upstream/raw-socket'
 import { hearRefusedUpgrade } from './upstream/refused-upgrade'
 import { sendWhatIsStored } from './upstream/stale-resends'
+import { messageWithout } from './upstream/tripping'
 import { describe } from './upstream/unhandled-rejections'
 import { startWatchdog, type WatchTimes } from './watchdog'
 
@@ -106,7 +108,7 @@ export function openSocket(parts: SocketParts): Connection {
       raw: request.raw,
       groupMetadata: (jid) => groups.get(jid),
       makeSignalRepository: signalRepositoryWith(
-        { has: (id) => journal?.has(id) ?? false, add: (id) => journal?.add(id) },
+        { has: (id) => journal?.has(id) ?? false, add: (id, plaintext) => journal?.add(id, plaintext) },
         (jid) => isMe(jid, identityOf(creds)),
       ),
     }),
@@ -132,6 +134,13 @@ export function openSocket(parts: SocketParts): Connection {
     leftovers,
     commit: auth.commit,
     flush: () => sock.ev.flush(),
+    refuse: (node, refusal) => sock.sendNode(refusalOf(node, refusal, creds.me?.id)),
+    onTripped: (node, plaintexts) => {
+      const message = messageWithout(node, plaintexts, creds)
+      const isKept = message !== null && heard(message)
+      log.warn('A message that Baileys could not handle was read without it', { kept: isKept })
+      return isKept
+    },
     onHandled: (inboxIds) => report({ kind: 'handled', inboxIds }),
     onFailure: onStorageFailure,
     clock,
@@ -190,7 +199,7 @@ export function openSocket(parts: SocketParts): Connection {
   })
   const know = createAddressBook(auth.keys)
   const earlier = createRecollection(request.raw)
-  hearData({
+  const heard = hearData({
     ev: sock.ev,
     ws,
     creds,

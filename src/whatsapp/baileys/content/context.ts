@@ -3,6 +3,7 @@ import { proto } from '@whiskeysockets/baileys'
 import type { MessageContext } from '../../../domain/message'
 import type { EncodeContext } from '../../../domain/whatsapp'
 import { isPerson } from '../people'
+import { isAddress, isMessageId } from '../stanza-ids'
 import { albumOf } from './files'
 import { some } from './shapes'
 import { unwrap } from './wrappers'
@@ -19,7 +20,7 @@ export function contextOf(part: unknown): proto.IContextInfo | null {
 }
 
 export const mentionsOf = (context: proto.IContextInfo | null): string[] =>
-  (context?.mentionedJid ?? []).slice(0, MAX_MENTIONS)
+  (context?.mentionedJid ?? []).slice(0, MAX_MENTIONS).filter(isAddress)
 
 /** The context in our words. */
 export function readContext(
@@ -31,8 +32,13 @@ export function readContext(
     ...((context?.nonJidMentions ?? 0) > 0 ? { mentionsAll: true as const } : {}),
     ...some('forwardingScore', score),
     ...some('disappearingSeconds', context?.expiration),
-    ...some('albumId', albumOf(envelope)),
+    ...some('albumId', albumIn(envelope)),
   }
+}
+
+function albumIn(envelope: proto.IMessageContextInfo): string | null {
+  const id = albumOf(envelope)
+  return id !== null && isMessageId(id) ? id : null
 }
 
 type Given = Pick<EncodeContext, 'mentions' | 'quoted' | 'extra' | 'chat'>

@@ -5,9 +5,11 @@
  * has no reader is `unknown` with WhatsApp's own name, never dropped.
  */
 import type { proto } from '@whiskeysockets/baileys'
-import { type Content, type MessageType, wordsOf } from '../../../domain/content'
+import { type Content, MAX_TEXT_LENGTH, type MessageType, wordsOf } from '../../../domain/content'
 import type { MessageContext } from '../../../domain/message'
+import { isAddress, isMessageId } from '../stanza-ids'
 import { readDelete, readEdit, readPin, readReaction } from './actions'
+import { bounded, cutText } from './bounds'
 import { readButtons, readChoice, readInvite, readList, readProduct } from './business'
 import { contextOf, mentionsOf, readContext } from './context'
 import { readEvent } from './event'
@@ -101,7 +103,8 @@ function saidIn(inner: proto.IMessage): [string, unknown] | [null, null] {
 function contentOf(kind: string, part: unknown, about: Reading): Content | null {
   for (const read of BY_PART.get(kind) ?? []) {
     const content = read(part, about)
-    if (content !== null) return content
+    const told = content && bounded(content)
+    if (told !== null) return told
   }
   return SAID_WHEN_READ.has(kind) ? null : { type: 'unknown', kind }
 }
@@ -114,11 +117,20 @@ function editedContext(part: unknown): proto.IContextInfo | null {
 }
 
 function quoteOf(context: proto.IContextInfo | null): ReadMessage['quoted'] {
-  if (!context?.stanzaId) return null
-  const quoted = context.quotedMessage ? readContent(context.quotedMessage) : null
+  if (!context?.stanzaId || !isMessageId(context.stanzaId)) return null
+  const { participant } = context
   return {
     messageId: context.stanzaId,
-    participant: context.participant ?? null,
-    text: quoted && wordsOf(quoted.content),
+    participant: participant && isAddress(participant) ? participant : null,
+    text: context.quotedMessage ? wordsQuoted(context.quotedMessage) : null,
   }
+}
+
+/** A quote is read without what it quotes itself: there could be a thousand, one in the other. */
+function wordsQuoted(message: proto.IMessage): string | null {
+  const { inner, envelope, viewOnce } = unwrap(message)
+  const [kind, part] = saidIn(inner)
+  const content = kind && contentOf(kind, part, { ...NOTHING, envelope, viewOnce })
+  const words = content ? wordsOf(content) : null
+  return words && cutText(words, MAX_TEXT_LENGTH)
 }
