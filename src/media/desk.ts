@@ -8,6 +8,7 @@ import type { SessionId, TenantId } from '../domain/ids'
 import {
   type Bytes,
   type FileId,
+  type FileOrigin,
   type KeptFile,
   type MediaDesk,
   type MediaStore,
@@ -148,7 +149,9 @@ export function createDesk(parts: DeskParts): MediaDesk {
       const { material, close } = await looked(owner, arrival)
       try {
         if (material.head.length === 0)
-          throw fail('VALIDATION_ERROR', { fields: [{ path: ask.type, message: 'the file is empty' }] })
+          throw fail('VALIDATION_ERROR', {
+            fields: [{ path: fieldOf(ask, origin), message: 'the file is empty' }],
+          })
         const staged = await RECIPES[ask.type](shop, material, ask as never, signal)
         if (staged.fileId === material.upload?.id) remember(lookOf(ask, material.upload), staged)
         return staged
@@ -217,6 +220,12 @@ export function createDesk(parts: DeskParts): MediaDesk {
       throw refusalOf(error, maxBytes)
     }
   }
+}
+
+/** The field that names the file. */
+function fieldOf({ type }: FileAsk, { from }: FileOrigin): string {
+  const [url, base64, uploadId] = originFields(type)
+  return { url, base64, upload: uploadId }[from] ?? type
 }
 
 /** Lets so many works of one account run at a time; the others wait in order. */

@@ -53,6 +53,7 @@ export interface TestApp {
 export type TestAppOptions = {
   flags?: Record<string, string | true>
   sandboxOptions?: NonNullable<AppParts['sandboxOptions']>
+  clock?: NonNullable<AppParts['clock']>
 }
 
 /** Starts the app; `flags` are added to those of a test. */
@@ -81,6 +82,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
   const begin = async () => {
     const app = await createApp(config, {
       log,
+      ...(options.clock ? { clock: options.clock } : {}),
       ...(options.sandboxOptions ? { sandboxOptions: options.sandboxOptions } : {}),
     })
     await app.start()

@@ -152,8 +152,9 @@ export async function startTalk(
     },
     async stop() {
       for (const client of clients) await client.close()
-      await app.stop()
+      // The app's own guard of `fetch` lies below and can only be taken away from the top.
       distrust()
+      await app.stop()
     },
   }
 }

@@ -1,6 +1,7 @@
 /** What a message needs from outside before it can be composed: its files, and the page behind its link. */
 import type { Ask } from '../../domain/content'
 import { asksForFile, type FileAsk } from '../../domain/content-media'
+import { AppError } from '../../domain/errors'
 import type { SessionId, TenantId } from '../../domain/ids'
 import {
   type FetchedPreview,
@@ -97,6 +98,23 @@ export async function stagedOwn(
   return { ...staged, fileId: copy.id }
 }
 
+/** Says which item of an album is wrong, and where its fields stand. */
+const namingItem =
+  (asks: readonly FileAsk[], stage: (ask: FileAsk) => Promise<StagedFile>) =>
+  async (ask: FileAsk): Promise<StagedFile> => {
+    try {
+      return await stage(ask)
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      const item = asks.indexOf(ask)
+      const { fields, ...details } = error.details ?? {}
+      const placed = Array.isArray(fields)
+        ? { fields: fields.map((field) => ({ ...field, path: `items/${item}/${field.path}` })) }
+        : {}
+      throw new AppError(error.code, { ...details, ...placed, item }, error.message)
+    }
+  }
+
 /** Fetches and keeps what the ask names; when it rejects nothing remains. */
 export async function gathered(
   desk: Pick<MediaDesk, 'discard' | 'preview'>,
@@ -104,7 +122,8 @@ export async function gathered(
   stage: (ask: FileAsk) => Promise<StagedFile>,
 ): Promise<Gathered> {
   const asks = filesOf(ask)
-  const staged = asks.length === 0 ? [] : await stagedAll(desk, asks, stage)
+  const each = ask.type === 'album' ? namingItem(asks, stage) : stage
+  const staged = asks.length === 0 ? [] : await stagedAll(desk, asks, each)
   const link = ask.type === 'text' && ask.linkPreview === true ? firstLink(ask.text) : null
   return { staged, preview: link === null ? null : await desk.preview(link) }
 }
