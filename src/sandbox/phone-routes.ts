@@ -108,6 +108,19 @@ export function phoneRoutes(sandbox: Sandbox) {
         ...says('Let a phone show that it is typing'),
       },
     )
+    .post(
+      '/phones/:number/reachable',
+      ({ params, body }) => {
+        phone(params.number).setReachable(body.reachable)
+        return { success: true as const, message: body.reachable ? 'Reachable' : 'Away' }
+      },
+      {
+        params: numberParam,
+        body: Type.Object({ reachable: Type.Boolean() }, strict),
+        response: { 200: told },
+        ...says('Let a phone lose its network, or find it again: it catches up then'),
+      },
+    )
     .delete(
       '/phones/:number/devices/:id',
       ({ params }) =>
