@@ -54,7 +54,7 @@ const temporary = (name: string): string => mkdtempSync(join(tmpdir(), `wabun-${
 export const numberOf = (index: number, base = 49_170_000_0000): string => String(base + index)
 
 export type WabunOptions = {
-  sandbox: SandboxProcess
+  sandbox: Pick<SandboxProcess, 'endpoint'>
   env?: Record<string, string>
   preload?: string
   /** A compiled program to run in place of the sources; the variable `WABUN_PROGRAM` unless given. */
