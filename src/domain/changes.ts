@@ -34,7 +34,10 @@ export type Change =
       at: number
       error: { code: string; says: string } | null
     }
-  /** The file of a queued message lies at WhatsApp: its encoded form is complete, nothing is left to upload. */
+  /**
+   * The encoded form of an own message is complete: its file lies at WhatsApp, or WhatsApp has told what it calls the
+   * message. Nothing is left to upload.
+   */
   | { kind: 'message_attached'; sessionId: SessionId; messageId: MessageId; raw: Uint8Array }
   /** News only when it was otherwise. */
   | { kind: 'message_starred'; sessionId: SessionId; messageId: MessageId; fromMe: boolean; starred: boolean }

@@ -45,6 +45,7 @@ export const phoneJid = (digits: string): Jid => `${digits}@s.whatsapp.net` as J
 export const isPhoneJid = (jid: string): boolean => jid.endsWith('@s.whatsapp.net')
 export const isLid = (jid: string): boolean => jid.endsWith('@lid')
 export const isGroup = (jid: string): boolean => jid.endsWith('@g.us')
+export const isChannel = (jid: string): boolean => jid.endsWith('@newsletter')
 
 /** Digits of a phone-number address, null for every other kind. */
 export const phoneOf = (jid: string): string | null => (isPhoneJid(jid) ? (jid.split('@')[0] ?? null) : null)

@@ -90,10 +90,10 @@ export type Outgoing = {
 /** What a file is to WhatsApp: decides its keys and where it is uploaded. */
 export type MediaKind = 'image' | 'video' | 'gif' | 'ptv' | 'audio' | 'voice' | 'document' | 'sticker'
 
-/** A file to be uploaded; `open` may be called more than once. */
-export type MediaSource = { kind: MediaKind; size: number; open: () => Bytes }
+/** A file to be uploaded; `open` may be called more than once. `forChannel`: it is not encrypted, everybody may read it. */
+export type MediaSource = { kind: MediaKind; size: number; open: () => Bytes; forChannel?: boolean }
 
-/** Where an encrypted file lies at WhatsApp, and how to open it. */
+/** Where a file lies at WhatsApp, and how to open it; what concerns the encryption is empty for files of channels. */
 export type MediaPointer = {
   url: string
   directPath: string
@@ -103,6 +103,8 @@ export type MediaPointer = {
   fileLength: number
   /** Seconds since the epoch. */
   mediaKeyTimestamp: number
+  /** WhatsApp’s name of a file for channels, which its post has to bear. */
+  handle?: string
 }
 
 /** A message as WhatsApp names it. */
@@ -126,7 +128,8 @@ export const CHAT_PRESENCES = ['composing', 'recording', 'paused', 'available', 
 /** What is shown to the other side; the last two concern all chats. */
 export type ChatPresence = (typeof CHAT_PRESENCES)[number]
 
-export type Acknowledgement = { at: number }
+/** `raw`: the encoded message as it is to be kept from now on, when WhatsApp has told something that belongs to it. */
+export type Acknowledgement = { at: number; raw?: Uint8Array }
 
 /** Rejections of `Connection.send`. */
 export class SendRefused extends Error {

@@ -1,7 +1,7 @@
 /**
  * The sandbox's media host: encrypted files in, encrypted files out, over TLS under the sandbox's own authority.
  * It never sees a key. Upload `POST /mms/<type>/<token>?auth=…`, download `GET <direct path>`, as WhatsApp's hosts
- * do it (protocol notes §9).
+ * do it (protocol notes §9). Files of channels lie open; those go to `/newsletter/newsletter-<type>/…` and get a handle.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { disturbed, type MediaFaults } from './media-faults'
@@ -10,6 +10,12 @@ import { type HostCertificate, issueHostCertificate } from './tls-certificate'
 
 /** The folders of `/mms/` that Baileys and the phones upload to. */
 const UPLOAD_TYPES = new Set(['image', 'video', 'audio', 'document', 'md-app-state'])
+const CHANNEL_TYPES = new Set([
+  'newsletter-image',
+  'newsletter-video',
+  'newsletter-audio',
+  'newsletter-document',
+])
 
 /** How long WhatsApp keeps a file reachable under one path. */
 const DEFAULT_LIFETIME_MS = 14 * 24 * 60 * 60 * 1000
@@ -77,8 +83,10 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
     return pathOf(id, now() + lifetime)
   }
 
-  const upload = async (request: Request, type: string, token: string, auth: string | null) => {
-    if (!UPLOAD_TYPES.has(type)) return refuse(404, 'unknown media type')
+  type Target = { folder: string; type: string; token: string }
+  const upload = async (request: Request, { folder, type, token }: Target, auth: string | null) => {
+    const forChannel = folder === 'newsletter'
+    if (!(forChannel ? CHANNEL_TYPES : UPLOAD_TYPES).has(type)) return refuse(404, 'unknown media type')
     if (auth === null || !options.accepts(auth)) return refuse(401, 'unknown auth')
     const bytes = Buffer.from(await request.arrayBuffer())
     if (bytes.length === 0) return refuse(400, 'empty file')
@@ -88,7 +96,8 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
       return refuse(400, 'the token is not the hash of the file')
     }
     const directPath = put(bytes)
-    return Response.json({ url: `https://${host()}${directPath}`, direct_path: directPath })
+    const handle = forChannel ? { handle: `handle-${hash.toString('hex')}` } : {}
+    return Response.json({ url: `https://${host()}${directPath}`, direct_path: directPath, ...handle })
   }
 
   const download = (request: Request, id: string) => {
@@ -129,12 +138,12 @@ export function createMediaHost(options: MediaHostOptions): MediaHost {
         maxRequestBodySize: 2 * 1024 * 1024 * 1024,
         async fetch(request) {
           const url = new URL(request.url)
-          const target = /^\/mms\/([a-z-]+)\/([^/]+)$/.exec(url.pathname)
+          const target = targetOf(url.pathname)
           if (target) {
             if (request.method !== 'POST') return refuse(405, 'uploads are posted')
             const refused = disturbed(options.faults, 'upload')
             if (refused) return await refused(new Response())
-            return await upload(request, target[1] ?? '', target[2] ?? '', url.searchParams.get('auth'))
+            return await upload(request, target, url.searchParams.get('auth'))
           }
           const id = idOf(url.pathname)
           if (id === null) return refuse(404, 'no such path')
@@ -175,6 +184,11 @@ const pathOf = (id: string, expiresAt: number) =>
     .toString(16)
     .toUpperCase()}`
 const idOf = (path: string) => /^\/v\/t62\.7118-24\/([\w-]+)\.enc(?:\?|$)/.exec(path)?.[1] ?? null
+
+function targetOf(path: string): { folder: string; type: string; token: string } | null {
+  const [, folder = '', type = '', token = ''] = /^\/(mms|newsletter)\/([a-z-]+)\/([^/]+)$/.exec(path) ?? []
+  return folder === '' ? null : { folder, type, token }
+}
 
 const refuse = (status: number, error: string) => Response.json({ error }, { status })
 

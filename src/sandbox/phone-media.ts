@@ -73,7 +73,7 @@ export async function uploadFile(access: MediaAccess, type: FileKind, plain: Buf
   const sealed = Buffer.concat([ciphertext, macOf(macKey, iv, ciphertext)])
   const fileEncSha256 = sha256(sealed)
   return {
-    ...(await upload(access, UPLOAD_FOLDER[type], sealed, fileEncSha256)),
+    ...(await upload(access, `mms/${UPLOAD_FOLDER[type]}`, sealed, fileEncSha256)),
     mediaKey,
     fileSha256: sha256(plain),
     fileEncSha256,
@@ -90,7 +90,7 @@ export async function uploadPlainFile(
 ): Promise<UploadedFile> {
   const fileSha256 = sha256(plain)
   return {
-    ...(await upload(access, UPLOAD_FOLDER[type], plain, fileSha256)),
+    ...(await upload(access, `newsletter/newsletter-${UPLOAD_FOLDER[type]}`, plain, fileSha256)),
     fileSha256,
     fileLength: plain.length,
   }
@@ -99,7 +99,7 @@ export async function uploadPlainFile(
 async function upload(access: MediaAccess, folder: string, bytes: Buffer, hash: Buffer) {
   const token = hash.toString('base64url')
   const response = await access.fetch(
-    `https://${access.host}/mms/${folder}/${token}?auth=${encodeURIComponent(access.auth)}&token=${token}`,
+    `https://${access.host}/${folder}/${token}?auth=${encodeURIComponent(access.auth)}&token=${token}`,
     { method: 'POST', body: new Uint8Array(bytes), headers: { origin: 'https://web.whatsapp.com' } },
   )
   if (!response.ok) throw new BrokenMedia(`the media host answered ${response.status} to an upload`)

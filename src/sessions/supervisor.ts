@@ -168,7 +168,15 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       places,
       qrMaxWindows: options.qrMaxWindows,
       sending: (of) =>
-        createSending({ ...parts, ...of, log, places, numbers: createNumberCheck(cache), limits: options }),
+        createSending({
+          ...parts,
+          ...of,
+          log,
+          places,
+          numbers: createNumberCheck(cache),
+          limits: options,
+          fetchFile: (messageId) => incomingMedia.fetchFile(of.session(), messageId),
+        }),
       onMessages: incomingMedia.arrived,
     })
     lives.set(session.id, live)

@@ -24,8 +24,8 @@ export interface MessageBodies {
   reword(session: NumberedSession, row: StoredBody, text: string | null): void
   /** Takes the content of a message away, for good; its type and who wrote it stay. */
   erase(session: NumberedSession, row: StoredBody, also?: Partial<Body>): void
-  /** Completes the encoded form. */
-  attach(session: NumberedSession, row: StoredBody, raw: Uint8Array): void
+  /** Completes the encoded form; true when it was another one before. */
+  attach(session: NumberedSession, row: StoredBody, raw: Uint8Array): boolean
 }
 
 /** The content with other words, null when it is of a type that has none. */
@@ -114,8 +114,11 @@ export function createMessageBodies(parts: {
       onChanged(session, row, null)
     },
     attach(session, row, raw) {
+      const body = open(session, row)
+      const isNew = body.raw === null || !Buffer.from(body.raw).equals(raw)
       detach(row)
-      putAttached.run(blob(session, row, { ...open(session, row), raw }), row.number)
+      putAttached.run(blob(session, row, { ...body, raw }), row.number)
+      return isNew
     },
   }
 }

@@ -187,9 +187,10 @@ export function createMessageWriter(parts: {
     },
     attach(session, messageId, raw) {
       const row = present.get(session.number, packId(messageId), 1)
-      if (!row || row.attachment === null) return false
-      bodies.attach(session, { ...row, body: bodyBlob.get(row.number)?.body ?? null }, raw)
-      return true
+      // What was replaced or taken back has another form by now.
+      if (!row || (row.flags & FLAG.outdated) !== 0) return false
+      const body = bodyBlob.get(row.number)?.body ?? null
+      return bodies.attach(session, { ...row, body }, raw) || row.attachment !== null
     },
     star(session, messageId, fromMe, starred) {
       const row = present.get(session.number, packId(messageId), fromMe ? 1 : 0)

@@ -160,7 +160,7 @@ describe('every type', () => {
 })
 
 describe('files and schedules of messages that wait', () => {
-  test('an attached file completes the encoded form, once', async () => {
+  test('a file, or what WhatsApp calls the message, completes the encoded form, once', async () => {
     const raw = new Uint8Array([9, 9])
     await storage.ledger.commit([
       stored(own('M', { attachment: asFileId('ab'.repeat(16)) })),
@@ -173,11 +173,24 @@ describe('files and schedules of messages that wait', () => {
     expect((await storage.ledger.commit([attach('M'), attach('M'), attach('N'), attach('X')])).news).toEqual([
       true,
       false,
-      false,
+      true,
       false,
     ])
+    expect(at('N')).toMatchObject({ attachment: null, raw, content: { text: 'hello N' } })
     expect(at('M')).toMatchObject({ attachment: null, raw, content: { text: 'hello M' } })
     expect(storage.messages.raw(SESSION, 'M')).toEqual(raw)
+  })
+
+  test('what was taken back gets no encoded form any more', async () => {
+    const raw = new Uint8Array([9, 9])
+    const gone = own('D', { content: { type: 'delete', targetMessageId: 'M' }, status: 'sent' })
+    await storage.ledger.commit([stored(own('M', { status: 'sent' })), stored(gone)])
+    const attached = {
+      change: { kind: 'message_attached', sessionId: SESSION, messageId: asMessageId('M'), raw },
+      events: [],
+    } as const
+    expect((await storage.ledger.commit([attached])).news).toEqual([false])
+    expect(storage.messages.raw(SESSION, 'M')).toBeNull()
   })
 
   test('a schedule is kept while the message is queued, and over a restart', async () => {

@@ -176,6 +176,32 @@ describe('an upload', () => {
     },
   )
 
+  test.each(['image', 'video', 'voice', 'document', 'sticker'] as const)(
+    'of a channel’s %s lies open, gets a name, and is read in channels alone',
+    async (kind) => {
+      const bytes = randomBytes(70_000)
+      const pointer = await transfer().upload({ ...sourceOf(bytes, kind), forChannel: true })
+      expect(asked[0]?.path).toStartWith('/newsletter/newsletter-')
+      expect(asked[0]?.length).toBe('70000')
+      expect(pointer).toMatchObject({ fileLength: 70_000, handle: expect.any(String) })
+      const { url, directPath, fileSha256, fileLength } = pointer
+      const open = messageWith(kind, { url, directPath, fileSha256, fileLength })
+      const wanted = (more: Partial<MediaPointer>) => ({
+        ...request(messageWith(kind, { url, directPath, fileSha256, fileLength, ...more })),
+        chat: asJid('1@newsletter'),
+      })
+      expect((await collect(transfer().download(wanted({})))).equals(bytes)).toBe(true)
+      expect(await failureOf(collect(transfer().download(request(open))))).toBe('no_file')
+      for (const wrong of [{ fileSha256: randomBytes(32) }, { fileSha256: new Uint8Array() }]) {
+        expect(await failureOf(collect(transfer().download(wanted(wrong))))).toBe('corrupt')
+      }
+      const small = { ...wanted({ fileLength: 1 }), maxBytes: 60_000 }
+      expect(await failureOf(collect(transfer().download(small)))).toBe('too_large')
+      const gone = wanted({ directPath: directPath.replace('/t62.7118-24/', '/t62.7118-24/gone') })
+      expect(await failureOf(collect(transfer().download(gone)))).toBe('expired')
+    },
+  )
+
   test('asks for a new permission once when the old one has ended', async () => {
     let questions = 0
     const { ev, sendNode } = client.sock

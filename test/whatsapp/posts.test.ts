@@ -1,10 +1,11 @@
 /** Status posts and channels: what is said to many who are not in one chat. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { proto } from '@whiskeysockets/baileys'
 import type { SendableContent } from '../../src/domain/content'
 import { asJid, asMessageId } from '../../src/domain/ids'
 import { type IncomingMessage, SendRefused } from '../../src/domain/whatsapp'
 import type { Phone } from '../../src/sandbox/phone'
-import { serverIdOf } from '../../src/whatsapp/baileys/content/server-id'
+import { behind } from '../../src/whatsapp/baileys/content/behind'
 import { until } from '../harness/measure'
 import { type StockBaileys, stockBaileys } from './support/stock'
 import { context, createWorld, remember, type TestSession, type TestWorld } from './support/world'
@@ -98,7 +99,7 @@ describe('channels', () => {
       fromMe: true,
       content: { type: 'text', text: 'first news' },
     } as never)
-    expect(serverIdOf(copy.raw)).toMatch(/^\d+$/)
+    expect(behind(copy.raw, 'serverId')).toMatch(/^\d+$/)
   })
 
   test('new words and taking back travel under the post’s own id, and are told as actions', async () => {
@@ -125,19 +126,56 @@ describe('channels', () => {
     expect((await received(second, id)).content).toEqual({ type: 'text', text: 'frist news' })
   })
 
-  test('a reaction names the post by the server’s number, or is refused', async () => {
-    const { id } = await post('react to me')
+  test('a reaction names the post by the server’s number, on ours by what its acknowledgement said', async () => {
+    const to = asJid(channel)
+    const text = world.network.encode({ type: 'text', text: 'react to me' }, context({ chat: to }))
+    const id = world.network.newMessageId()
+    remember(session, id, text)
+    const { raw: kept } = await session.connection.send({ id, to, raw: text })
     const copy = await received(second, id)
     remember(second, id, copy.raw)
-    const to = asJid(channel)
-    const react = (at: TestSession, emoji: string) => {
-      const target = { id, raw: copy.raw, chat: to, sender: to, fromMe: false }
+    const react = (at: TestSession, emoji: string, of: Uint8Array) => {
+      const target = { id, raw: of, chat: to, sender: to, fromMe: false }
       const content = { type: 'reaction', emoji, targetMessageId: id } as const
       const raw = world.network.encode(content, context({ chat: to, target }))
       return at.connection.send({ id: world.network.newMessageId(), to, raw })
     }
-    await react(second, '👍')
-    await react(second, '')
-    expect(react(session, '👍')).rejects.toBeInstanceOf(SendRefused)
+    await react(second, '👍', copy.raw)
+    await react(second, '', copy.raw)
+    expect(react(session, '👍', text)).rejects.toBeInstanceOf(SendRefused)
+
+    expect(behind(kept ?? new Uint8Array(), 'serverId')).toBe(behind(copy.raw, 'serverId'))
+    remember(session, id, kept ?? new Uint8Array())
+    await react(session, '👏', text)
+  })
+
+  test('a file lies open, and its post bears the name that WhatsApp gave it', async () => {
+    const to = asJid(channel)
+    const media = { mimetype: 'image/jpeg', size: 5 }
+    const encoded = world.network.encode({ type: 'image', caption: 'look', media }, context({ chat: to }))
+    const raw = world.network.attach(encoded, {
+      url: 'https://mmg.whatsapp.net/o1/x',
+      directPath: '/o1/x',
+      mediaKey: new Uint8Array(),
+      fileSha256: Buffer.alloc(32, 2),
+      fileEncSha256: new Uint8Array(),
+      fileLength: 5,
+      mediaKeyTimestamp: 0,
+      handle: 'a-handle',
+    })
+    const id = world.network.newMessageId()
+    await session.connection.send({ id, to, raw })
+    const [stanza] = world.server.log
+      .entries({ tag: 'message' })
+      .filter(({ direction, stanza }) => direction === 'in' && stanza.attrs.id === id)
+      .map(({ stanza }) => stanza)
+    // What the log does not know it does not show.
+    expect(stanza?.attrs).toMatchObject({ to: channel, type: 'media', media_id: expect.any(String) })
+    expect(stanza?.children?.[0]).toMatchObject({ tag: 'plaintext', attrs: { mediatype: 'image' } })
+    const copy = await received(second, id)
+    expect(copy.content).toEqual({ type: 'image', caption: 'look', media })
+    const { imageMessage } = proto.Message.decode(copy.raw)
+    expect(imageMessage?.directPath).toBe('/o1/x')
+    expect(Object.hasOwn(imageMessage ?? {}, 'mediaKey')).toBe(false)
   })
 })

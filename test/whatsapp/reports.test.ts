@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { WAMessage } from '@whiskeysockets/baileys'
 import { initAuthCreds, proto } from '@whiskeysockets/baileys'
 import type { Identity } from '../../src/domain/session'
-import { serverIdOf } from '../../src/whatsapp/baileys/content/server-id'
+import { behind } from '../../src/whatsapp/baileys/content/behind'
 import type { Origin } from '../../src/whatsapp/baileys/inbound-journal'
 import { messageOf, pairsOf } from '../../src/whatsapp/baileys/messages'
 import {
@@ -128,9 +128,11 @@ describe('messages', () => {
       content: { type: 'text', text: 'hi' },
     })
     const raw = post?.raw ?? new Uint8Array()
-    expect(serverIdOf(raw)).toBe('345')
+    expect(behind(raw, 'serverId')).toBe('345')
     expect(proto.Message.decode(raw).conversation).toBe('hi')
-    expect(serverIdOf(proto.Message.encode({ conversation: '\u00fa\u007f\u0003' }).finish())).toBeNull()
+    expect(
+      behind(proto.Message.encode({ conversation: '\u00fa\u007f\u0003' }).finish(), 'serverId'),
+    ).toBeNull()
   })
 
   test('a post that comes as JSON is read all the same', () => {

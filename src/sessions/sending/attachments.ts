@@ -5,7 +5,7 @@
  * as long as they wait together, and goes only with the last of them.
  */
 import type { Fact, Ledger } from '../../domain/changes'
-import type { MessageId, SessionId } from '../../domain/ids'
+import { isChannel, type MessageId, type SessionId } from '../../domain/ids'
 import type { FileId, MediaStore } from '../../domain/media'
 import { type Connection, type MediaPointer, MediaUnavailable, type WhatsApp } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
@@ -43,13 +43,16 @@ export interface Attachments {
   letGo(entry: Pick<Entry, 'attachment'>): void
 }
 
+/** A file lies at WhatsApp twice when a channel gets it as well: encrypted, and open. */
+const placeName = (fileId: FileId, forChannel: boolean): string => `${fileId}${forChannel ? ' open' : ''}`
+
 export function createAttachments(parts: AttachmentsParts): Attachments {
   const { files, whatsapp, ledger, clock, log } = parts
   const uploading = createTurnstile(UPLOADS)
   /** How many messages wait for each file. */
   const uses = new Map<FileId, number>()
   /** Where files lie at WhatsApp that others still wait for. */
-  const pointers = new Map<FileId, Promise<MediaPointer>>()
+  const pointers = new Map<string, Promise<MediaPointer>>()
 
   const claimOne = (fileId: FileId, claims: readonly Claim[]): Promise<void> => {
     const file = files.get(fileId)
@@ -71,22 +74,28 @@ export function createAttachments(parts: AttachmentsParts): Attachments {
       return false
     }
     uses.delete(fileId)
-    pointers.delete(fileId)
+    for (const forChannel of [true, false]) pointers.delete(placeName(fileId, forChannel))
     return true
   }
 
-  const pointerOf = (connection: Connection, fileId: FileId, raw: Uint8Array): Promise<MediaPointer> => {
-    const known = pointers.get(fileId)
+  const pointerOf = (
+    connection: Connection,
+    fileId: FileId,
+    { to, raw }: Pick<Ready, 'to' | 'raw'>,
+  ): Promise<MediaPointer> => {
+    const forChannel = isChannel(to)
+    const name = placeName(fileId, forChannel)
+    const known = pointers.get(name)
     if (known) return known
     const pointer = uploading(async () => {
       const file = files.get(fileId)
       const kind = whatsapp.fileOf(raw)?.kind
       if (!file || !kind) throw new MediaUnavailable('no_file', 'The file of this message is gone')
-      return connection.upload({ kind, size: file.size, open: () => files.read(fileId) })
+      return connection.upload({ kind, size: file.size, open: () => files.read(fileId), forChannel })
     })
-    pointers.set(fileId, pointer)
+    pointers.set(name, pointer)
     pointer.catch(() => {
-      if (pointers.get(fileId) === pointer) pointers.delete(fileId)
+      if (pointers.get(name) === pointer) pointers.delete(name)
     })
     return pointer
   }
@@ -108,7 +117,7 @@ export function createAttachments(parts: AttachmentsParts): Attachments {
     async place(connection, entry, ready) {
       const fileId = entry.attachment
       if (fileId === null || ready.message.attachment === null) return ready.raw
-      const raw = whatsapp.attach(ready.raw, await pointerOf(connection, fileId, ready.raw))
+      const raw = whatsapp.attach(ready.raw, await pointerOf(connection, fileId, ready))
       await ledger.commit([attached(ready, raw)])
       // Another turn of the same message has nothing left to upload.
       entry.ready = { ...ready, raw, message: { ...ready.message, raw, attachment: null } }

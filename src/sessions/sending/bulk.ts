@@ -6,14 +6,8 @@
 import type { FileAsk } from '../../domain/content-media'
 import { AppError } from '../../domain/errors'
 import type { MessageId } from '../../domain/ids'
-import {
-  type FetchedPreview,
-  type MediaDesk,
-  type MediaStore,
-  originOf,
-  type StagedFile,
-} from '../../domain/media'
-import type { Identities, Message, Messages, StoredMessage } from '../../domain/message'
+import { type FetchedPreview, type MediaDesk, originOf, type StagedFile } from '../../domain/media'
+import type { Identities, Message, StoredMessage } from '../../domain/message'
 import type { BulkOutcome, SendRequest, WaitLevel } from '../../domain/sending'
 import type { Session } from '../../domain/session'
 import type { Connection } from '../../domain/whatsapp'
@@ -23,6 +17,7 @@ import { createTurnstile } from '../turnstile'
 import type { Acceptance, Taken } from './acceptance'
 import { type Addressed, addressed, numbersOf } from './addressing'
 import type { Admission } from './admission'
+import { type CarryingParts, carried, carriedOver } from './carrying'
 import { type composed as compose, composed } from './compose'
 import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
 
@@ -33,14 +28,12 @@ const PER_TURN = 50
 /** With files, entries that are committed together: the first need not wait for the last file. */
 const PER_COMMIT = 50
 
-export type BulkParts = {
+export type BulkParts = CarryingParts & {
   session: () => Session
   connection: () => Connection | null
-  messages: Messages
   identities: Identities
   numbers: NumberCheck
   desk: MediaDesk
-  files: MediaStore
   log: Log
   admission: Admission
   acceptance: Acceptance
@@ -57,6 +50,7 @@ type Options = { queue: boolean; waitMs: number }
 
 type Source = Pick<MediaDesk, 'discard' | 'preview'> & {
   stage: (ask: FileAsk) => Promise<StagedFile>
+  carry: (message: StoredMessage) => Promise<StagedFile>
   /** Everything that was made ready. */
   all: Set<StagedFile>
 }
@@ -102,20 +96,21 @@ export function createBulk(parts: BulkParts): Bulk {
     const known = new Map<string, Promise<StagedFile>>()
     const previews = new Map<string, Promise<FetchedPreview | null>>()
     const all = new Set<StagedFile>()
+    const once = (key: string | null, make: () => Promise<StagedFile>): Promise<StagedFile> => {
+      const before = key === null ? undefined : known.get(key)
+      if (before) return before
+      const staged = few(async () => {
+        const file = await make()
+        all.add(file)
+        return file
+      })
+      if (key !== null) known.set(key, staged)
+      return staged
+    }
     return {
       all,
-      stage(ask) {
-        const key = keyOf(ask)
-        const before = key === null ? undefined : known.get(key)
-        if (before) return before
-        const staged = few(async () => {
-          const file = await stagedOwn(parts, owner, ask)
-          all.add(file)
-          return file
-        })
-        if (key !== null) known.set(key, staged)
-        return staged
-      },
+      stage: (ask) => once(keyOf(ask), () => stagedOwn(parts, owner, ask)),
+      carry: (message) => once(`forward ${message.id}`, () => carried(parts, message)),
       preview(url) {
         const preview = previews.get(url) ?? few(() => desk.preview(url))
         previews.set(url, preview)
@@ -157,9 +152,12 @@ export function createBulk(parts: BulkParts): Bulk {
       entries.map((entry) =>
         judged(entry.at, outcomes, async (): Promise<Made> => {
           const { request } = entry
-          const got = needsGathering(request.ask)
-            ? await gathered(source, request.ask, source.stage)
-            : NOTHING
+          const over = carriedOver(parts, session(), request.ask, entry.addressed.chat)
+          const got = over
+            ? { staged: [await source.carry(over)], preview: null }
+            : needsGathering(request.ask)
+              ? await gathered(source, request.ask, source.stage)
+              : NOTHING
           const draft = { session: session(), request, addressed: entry.addressed, gathered: got }
           return { ...entry, composed: composed(parts.composing, draft), staged: got.staged }
         }),

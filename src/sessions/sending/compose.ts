@@ -147,7 +147,8 @@ export function composed(parts: Parts, draft: Draft): Composed[] {
     const { original, raw } = forwardable(messages, session, ask.messageId)
     const context = contextOf({ forwardingScore: (original.context.forwardingScore ?? 0) + 1 })
     const passed = whatsapp.forward(raw, encoding(context, null))
-    return [make({ id, content: original.content, context, raw: passed, attachment: null })]
+    const attachment = draft.gathered.staged[0]?.fileId ?? null
+    return [make({ id, content: original.content, context, raw: passed, attachment })]
   }
   return [plain(ask, { id, context: contextOf(), staged: draft.gathered.staged[0] ?? null })]
 }

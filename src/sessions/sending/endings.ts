@@ -32,7 +32,8 @@ export type EndingsParts = {
 }
 
 export interface Endings {
-  sent(entry: Entry, ready: Ready): Promise<void>
+  /** `raw`: its encoded form from now on, when WhatsApp has told something that belongs to it. */
+  sent(entry: Entry, ready: Ready, raw?: Uint8Array): Promise<void>
   failed(entry: Entry, why: SendRefusal): Promise<void>
   expired(entry: Entry): Promise<void>
   /** Resolves with the message; rejects with `STORAGE_UNAVAILABLE`, and then it waits as before. */
@@ -95,6 +96,12 @@ export function createEndings(parts: EndingsParts): Endings {
     ],
   })
 
+  /** Before its status: what is not to be kept goes with that. */
+  const completed = ({ sessionId, id }: Message, raw: Uint8Array): Fact => ({
+    change: { kind: 'message_attached', sessionId, messageId: id, raw },
+    events: [],
+  })
+
   /** The messages behind entries whose rows are not at hand. */
   const told = (entry: Entry): { message: Message; party: Party } | null => {
     if (entry.ready) return entry.ready
@@ -136,12 +143,13 @@ export function createEndings(parts: EndingsParts): Endings {
   }
 
   return {
-    async sent(entry, { message, party }) {
+    async sent(entry, { message, party }, raw) {
       const at = clock.now()
       // Receipts come right behind, and are written behind this.
       remember({ ...message, status: 'sent', ackedAt: at, schedule: null }, party)
       try {
-        await commit([statusFact(message, party, at, null)], waits.has(entry.id) ? 'now' : 'soon')
+        const sent = statusFact(message, party, at, null)
+        await commit(raw ? [completed(message, raw), sent] : [sent], waits.has(entry.id) ? 'now' : 'soon')
         parts.queue().forget(entry.id)
         attachments.release(entry)
         waits.reached(entry.id, 'sent', at)

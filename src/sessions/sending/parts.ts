@@ -1,6 +1,7 @@
 /** What the sending of one session is made of; each of its pieces takes what it uses. */
 import type { Ledger } from '../../domain/changes'
-import type { MediaDesk, MediaStore } from '../../domain/media'
+import type { MessageId } from '../../domain/ids'
+import type { KeptFile, MediaDesk, MediaStore } from '../../domain/media'
 import type { Identities, Messages } from '../../domain/message'
 import type { Session } from '../../domain/session'
 import type { Connection, WhatsApp } from '../../domain/whatsapp'
@@ -22,6 +23,8 @@ export type SendingParts = {
   ledger: Ledger
   desk: MediaDesk
   files: MediaStore
+  /** The file of a stored message, from our disk or from WhatsApp. */
+  fetchFile: (messageId: MessageId) => Promise<KeptFile>
   numbers: NumberCheck
   restriction: RestrictionWatch
   places: Places

@@ -19,6 +19,7 @@ import { addressed } from './addressing'
 import { createAdmission } from './admission'
 import { createAttachments } from './attachments'
 import { createBulk } from './bulk'
+import { carried, carriedOver } from './carrying'
 import { type Composed, composed, itemId, TIME_TO_LIVE } from './compose'
 import { createEndings, failureOf } from './endings'
 import { createExaminer } from './examine'
@@ -169,11 +170,14 @@ export function createSending(parts: SendingParts): Sending {
     try {
       const address = await addressed(parts, now, connection(), request)
       admission.refuseNewChat(address.chat, request)
-      const got = needsGathering(request.ask)
-        ? await gathered(desk, request.ask, (ask) =>
-            stagedOwn({ desk, files }, { tenantId: now.tenantId, sessionId }, ask),
-          )
-        : NOTHING
+      const over = carriedOver(parts, now, request.ask, address.chat)
+      const got = over
+        ? { staged: [await carried(parts, over)], preview: null }
+        : needsGathering(request.ask)
+          ? await gathered(desk, request.ask, (ask) =>
+              stagedOwn({ desk, files }, { tenantId: now.tenantId, sessionId }, ask),
+            )
+          : NOTHING
       try {
         admission.stillThere()
         const of = { session: session(), request, addressed: address, gathered: got }

@@ -123,11 +123,11 @@ export function createTurns(parts: TurnParts): Turns {
     onWire.set(entry.id, resolve)
     entry.mayHaveLeft = true
     try {
-      await Promise.race([connection.send(outgoing(ready)), promise])
+      const acknowledged = await Promise.race([connection.send(outgoing(ready)), promise])
+      void endings.sent(entry, ready, acknowledged?.raw)
     } finally {
       onWire.delete(entry.id)
     }
-    void endings.sent(entry, ready)
   }
 
   /** Our own side failed (say, no keys for the recipient): tried again a few times, then it is the message's fault. */

@@ -18,7 +18,7 @@ import { type BinaryNode, decodeBinaryNode, isJidNewsletter } from '@whiskeysock
 import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
-import { changeOf, type PostChange } from './channel'
+import { changeOf, type PostChange } from './channel-changes'
 import { atTheDoor, type Refusal } from './inbound-door'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
 import { interpose, type SocketEvents } from './upstream/raw-socket'

@@ -103,6 +103,19 @@ export async function* decrypt(bytes: Bytes, keys: FileKeys, expected: Expected)
   if (rest.length > 0) yield rest
 }
 
+/** A file that lies open, as it is; ends with `MediaUnavailable` when it is not the file of its message. */
+export async function* verify(bytes: Bytes, fileSha256: Uint8Array | null): AsyncGenerator<Uint8Array> {
+  // Nothing but its hash ties it to the message.
+  if (fileSha256 === null) throw corrupt('The message does not say which file is its own')
+  const hash = createHash('sha256')
+  for await (const chunk of bytes) {
+    hash.update(chunk)
+    // A copy: whoever gives the pieces takes their memory back.
+    yield chunk.slice()
+  }
+  if (!isHash(hash, fileSha256)) throw corrupt('The file is not the one sent')
+}
+
 function finalOf(decipher: ReturnType<typeof createDecipheriv>): Uint8Array {
   try {
     return decipher.final()

@@ -7,7 +7,8 @@ export type FilePlace = {
   kind: MediaKind
   /** Path at any of WhatsApp's media hosts; begins with a slash. */
   path: string
-  mediaKey: Uint8Array
+  /** Null for a file of a channel, which is not encrypted. */
+  mediaKey: Uint8Array | null
   fileSha256: Uint8Array | null
   fileEncSha256: Uint8Array | null
   /** Bytes, by the sender's own account. */
@@ -25,18 +26,19 @@ type Part = {
 
 const MEDIA_KEY_BYTES = 32
 
-/** Null when it carries no file, or not enough of its place. */
-export function placeOf(raw: Uint8Array): FilePlace | null {
+/** Null when it carries no file, or not enough of its place; only in channels a file may lie open (`inChannel`). */
+export function placeOf(raw: Uint8Array, inChannel = false): FilePlace | null {
   const { inner } = unwrap(proto.Message.decode(raw))
   const found = partOf(inner)
   if (found === null) return null
   const { kind, part } = found
   const path = pathOf(part)
-  if (path === null || part.mediaKey?.length !== MEDIA_KEY_BYTES) return null
+  const isOpen = inChannel && !part.mediaKey?.length
+  if (path === null || (!isOpen && part.mediaKey?.length !== MEDIA_KEY_BYTES)) return null
   return {
     kind,
     path,
-    mediaKey: part.mediaKey,
+    mediaKey: isOpen ? null : (part.mediaKey ?? null),
     fileSha256: hashOf(part.fileSha256),
     fileEncSha256: hashOf(part.fileEncSha256),
     size: part.fileLength ? Number(part.fileLength) : null,

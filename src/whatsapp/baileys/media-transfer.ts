@@ -1,5 +1,10 @@
 /** Files of one connection, both ways; everything under way ends with `stop`. */
-import { type BaileysEventEmitter, type BinaryNode, jidNormalizedUser } from '@whiskeysockets/baileys'
+import {
+  type BaileysEventEmitter,
+  type BinaryNode,
+  isJidNewsletter,
+  jidNormalizedUser,
+} from '@whiskeysockets/baileys'
 import type { Bytes } from '../../domain/media'
 import {
   type MediaPointer,
@@ -67,11 +72,12 @@ export function createMediaTransfer(parts: MediaTransferParts): MediaTransfer {
         ...(silenceMs === undefined ? {} : { stallMs: silenceMs }),
       }),
     async *download({ raw, maxBytes, ...message }) {
-      const place = placeOf(raw)
+      const place = placeOf(raw, isJidNewsletter(message.chat) === true)
       if (place === null) throw new MediaUnavailable('no_file', 'This message has no file at WhatsApp')
       yield* downloadFile(place, {
         fetch,
-        reupload: () => retry.ask(message, place.mediaKey),
+        // The answer would be sealed with the file's own key.
+        reupload: async () => place.mediaKey && (await retry.ask(message, place.mediaKey)),
         maxBytes,
         clock,
         signal,

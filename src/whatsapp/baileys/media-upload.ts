@@ -2,7 +2,7 @@
  * Files on their way to WhatsApp. An upload's address holds the hash of the encrypted file, so a file is read twice:
  * once for the hashes, once for the bytes; it never lies anywhere encrypted or whole.
  */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { DEFAULT_ORIGIN } from '@whiskeysockets/baileys'
 import type { Bytes } from '../../domain/media'
 import { type MediaPointer, type MediaSource, SendRefused, SendUnconfirmed } from '../../domain/whatsapp'
@@ -10,7 +10,7 @@ import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { encrypt, encryptedSize, fileKeysOf, measure } from './media-cipher'
 import type { MediaConn } from './media-conn'
-import { MEDIA_KINDS } from './media-kinds'
+import { uploadPath } from './media-kinds'
 import { safePath } from './media-place'
 
 export type UploadParts = {
@@ -39,13 +39,14 @@ const UNAUTHORIZED: ReadonlySet<number> = new Set([401, 403])
  */
 export async function uploadFile(source: MediaSource, parts: UploadParts): Promise<MediaPointer> {
   const { clock, signal } = parts
+  if (source.forChannel) return uploadOpen(source, parts)
   const mediaKey = new Uint8Array(randomBytes(32))
   const keys = await fileKeysOf(mediaKey, source.kind)
   const { size, fileSha256, fileEncSha256, mac } = await measure(untilAborted(source.open(), signal), keys)
   const token = Buffer.from(fileEncSha256).toString('base64url')
   const place = await deliver({
     ...parts,
-    path: `${MEDIA_KINDS[source.kind].folder}/${token}`,
+    path: `${uploadPath(source.kind, false)}/${token}`,
     token,
     size: encryptedSize(size),
     open: () => encrypt(source.open(), keys, mac),
@@ -60,13 +61,34 @@ export async function uploadFile(source: MediaSource, parts: UploadParts): Promi
   }
 }
 
+/** Uploads a file for a channel, where everybody may read it. */
+async function uploadOpen(source: MediaSource, parts: UploadParts): Promise<MediaPointer> {
+  const hash = createHash('sha256')
+  let size = 0
+  for await (const chunk of untilAborted(source.open(), parts.signal)) {
+    hash.update(chunk)
+    size += chunk.length
+  }
+  const fileSha256 = hash.digest()
+  const token = fileSha256.toString('base64url')
+  const place = await deliver({
+    ...parts,
+    path: `${uploadPath(source.kind, true)}/${token}`,
+    token,
+    size,
+    open: () => untilAborted(source.open(), parts.signal),
+  })
+  const unsealed = { mediaKey: new Uint8Array(), fileEncSha256: new Uint8Array(), mediaKeyTimestamp: 0 }
+  return { ...place, ...unsealed, fileSha256: new Uint8Array(fileSha256), fileLength: size }
+}
+
 type Delivery = UploadParts & {
   path: string
   token: string
   size: number
   open: () => AsyncGenerator<Uint8Array>
 }
-type Place = Pick<MediaPointer, 'url' | 'directPath'>
+type Place = Pick<MediaPointer, 'url' | 'directPath' | 'handle'>
 
 /** Tries the hosts in turn until one has the file. */
 async function deliver(delivery: Delivery): Promise<Place> {
@@ -153,15 +175,15 @@ async function post(hostname: string, auth: string, delivery: Delivery): Promise
 }
 
 function placeOfAnswer(answer: unknown): Place | null {
-  const { url, direct_path: path } = (answer ?? {}) as { url?: unknown; direct_path?: unknown }
+  const { url, direct_path: path, handle } = (answer ?? {}) as Record<string, unknown>
   const directPath = typeof path === 'string' ? safePath(path) : null
   if (directPath === null || typeof url !== 'string') return null
-  return { url, directPath }
+  return { url, directPath, ...(typeof handle === 'string' ? { handle } : {}) }
 }
 
 const gone = () => new SendUnconfirmed('The connection has ended')
 
-async function* untilAborted(bytes: Bytes, signal: AbortSignal): Bytes {
+async function* untilAborted(bytes: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for await (const chunk of bytes) {
     if (signal.aborted) throw gone()
     yield chunk

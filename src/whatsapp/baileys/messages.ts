@@ -15,9 +15,9 @@ import { asMessageId, type Jid, type Party, partyOf, shownParty, withoutDevice }
 import type { MessageStatus } from '../../domain/message'
 import type { Identity } from '../../domain/session'
 import type { IncomingMessage } from '../../domain/whatsapp'
-import { asAction, type PostChange } from './channel'
+import { asAction, type PostChange } from './channel-changes'
+import { putBehind } from './content/behind'
 import { type ReadMessage, readContent, type Surroundings } from './content/read'
-import { serverIdIn } from './content/server-id'
 import type { Earlier } from './content/shapes'
 import type { Origin } from './inbound-journal'
 import { addressesOf, isMe, isPerson, type Know, ownAddresses } from './people'
@@ -75,7 +75,7 @@ export function toldAs(
     context: read.context,
     timestamp: momentOr(now, toNumber(message.messageTimestamp)),
     offline: origin?.offline ?? false,
-    raw: serverIdIn(proto.Message.encode(content).finish(), key.server_id ?? null),
+    raw: putBehind(proto.Message.encode(content).finish(), 'serverId', key.server_id),
     inboxId: origin?.inboxId ?? null,
     status: fromMe ? ownStatus(message.status) : 'received',
   }

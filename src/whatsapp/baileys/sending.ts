@@ -8,8 +8,9 @@ import {
 } from '@whiskeysockets/baileys'
 import { type Acknowledgement, type Outgoing, SendUnconfirmed } from '../../domain/whatsapp'
 import type { AuthState } from './auth-state'
-import { asChannelDeed } from './channel'
+import { channelNode } from './channel-posts'
 import { disconnectOf } from './close-codes'
+import { putBehind } from './content/behind'
 import { ownAddresses } from './people'
 import { frameOf } from './relay'
 import { identityOf } from './reports'
@@ -44,12 +45,9 @@ export function createSender(parts: SenderParts): (message: Outgoing) => Promise
 
   /** How it leaves, and the id under which the server answers. */
   function wayOf(message: Proto.IMessage, out: Outgoing): { id: string; leave: () => Promise<unknown> } {
-    const deed = isJidNewsletter(out.to) ? asChannelDeed(message, out, parts.raw) : null
-    if (deed === null) return { id: out.id, leave: () => relay(message, out) }
-    if ('node' in deed) return { id: deed.id, leave: () => sock.sendNode(deed.node) }
-    const { id, message: replacement, edit } = deed
-    const options = { messageId: id, additionalAttributes: { edit } }
-    return { id, leave: () => sock.relayMessage(out.to, replacement, options) }
+    if (!isJidNewsletter(out.to)) return { id: out.id, leave: () => relay(message, out) }
+    const node = channelNode(message, out, parts.raw)
+    return { id: node.attrs.id ?? out.id, leave: () => sock.sendNode(node) }
   }
 
   return async (out) => {
@@ -70,7 +68,8 @@ export function createSender(parts: SenderParts): (message: Outgoing) => Promise
       throw new SendUnconfirmed('The connection ended before the message left')
     }
     acks.written(id)
-    return answer
+    const { at, serverId } = await answer
+    return { at, ...(serverId === null ? {} : { raw: putBehind(out.raw, 'serverId', serverId) }) }
   }
 }
 

@@ -1,8 +1,9 @@
 /** A message sent on: the same content and the same file, without what belonged to its first place. */
-import { proto } from '@whiskeysockets/baileys'
+import { isJidNewsletter, proto } from '@whiskeysockets/baileys'
 import type { MessageType } from '../../../domain/content'
 import { fail } from '../../../domain/errors'
 import type { EncodeContext } from '../../../domain/whatsapp'
+import { isFileOpen, withoutPlace } from './pointer'
 import { readContent } from './read'
 import type { PartName } from './shapes'
 import { unwrap } from './wrappers'
@@ -28,7 +29,8 @@ const MAX_SCORE = 127
 
 /**
  * Marked as forwarded once more, also when the first author was us. Throws `MESSAGE_NOT_SUITABLE` for actions, for files
- * that can be opened once and for what we cannot read.
+ * that can be opened once and for what we cannot read. A file on its way between a channel and anywhere else is incomplete
+ * until `attach`: the two keep their files apart.
  */
 export function forwarded(raw: Uint8Array, context: EncodeContext): Uint8Array {
   const message = proto.Message.decode(raw)
@@ -38,6 +40,8 @@ export function forwarded(raw: Uint8Array, context: EncodeContext): Uint8Array {
   }
   const { messageContextInfo: _envelope, ...parts } = unwrap(message).inner
   const copy = asParts(parts)
+  const isOpen = isFileOpen(copy)
+  if (isOpen !== null && isOpen !== (isJidNewsletter(context.chat) === true)) withoutPlace(copy)
   const score = Math.min((read.context.forwardingScore ?? 0) + 1, MAX_SCORE)
   const first = { ...context, mentions: [], quoted: null }
   addContext(copy, first, { forwardingScore: score, isForwarded: true })

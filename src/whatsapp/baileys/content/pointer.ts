@@ -1,6 +1,7 @@
 /** Where the file of an encoded message lies, read and written. */
 import { proto } from '@whiskeysockets/baileys'
 import type { MediaKind, MediaPointer } from '../../../domain/whatsapp'
+import { putBehind } from './behind'
 import { numberOf } from './shapes'
 import { unwrap } from './wrappers'
 
@@ -51,10 +52,34 @@ function pointerIn(part: FilePart): MediaPointer | null {
 }
 
 /** The same message with the place of its file; throws when it carries none. */
-export function attach(raw: Uint8Array, pointer: MediaPointer): Uint8Array {
+export function attach(raw: Uint8Array, { handle, ...pointer }: MediaPointer): Uint8Array {
   const message = proto.Message.decode(raw)
   const found = fileIn(message)
   if (found === null) throw new Error('This message carries no file')
-  Object.assign(found.part, pointer)
-  return proto.Message.encode(message).finish()
+  const isOpen = pointer.mediaKey.length === 0
+  const { mediaKey: _, fileEncSha256: __, mediaKeyTimestamp: ___, ...open } = pointer
+  Object.assign(found.part, isOpen ? open : pointer)
+  return putBehind(proto.Message.encode(message).finish(), 'mediaHandle', handle)
+}
+
+/** Whether its file lies open, as those of channels do; null when it has none yet, or no file at all. */
+export function isFileOpen(message: proto.IMessage): boolean | null {
+  const part = fileIn(message)?.part
+  return part?.directPath || part?.url ? bytesOf(part.mediaKey).length === 0 : null
+}
+
+const PLACE = [
+  'url',
+  'directPath',
+  'mediaKey',
+  'fileSha256',
+  'fileEncSha256',
+  'mediaKeyTimestamp',
+  'handle',
+] as const satisfies readonly (keyof MediaPointer)[]
+
+/** Takes the place of its file out of a message. */
+export function withoutPlace(message: proto.IMessage): void {
+  const part = fileIn(message)?.part
+  for (const field of PLACE) delete part?.[field]
 }

@@ -8,16 +8,19 @@
  * Upstream repaired it when Baileys emits an event for a successful acknowledgement.
  */
 import type { BinaryNode } from '@whiskeysockets/baileys'
-import { type Acknowledgement, SendRefused, SendUnconfirmed } from '../../../domain/whatsapp'
+import { SendRefused, SendUnconfirmed } from '../../../domain/whatsapp'
 import type { Clock } from '../../../lib/clock'
 import { refusalOf } from './refusals'
 
 /** From the written frame to the server's answer. */
 export const ACK_TIMEOUT_MS = 30_000
 
+/** `serverId`: the number that the server has given a post of a channel. */
+export type Acknowledged = { at: number; serverId: string | null }
+
 export interface Acknowledgements {
   /** Waits for the answer to this id; a second wait for the same id replaces nothing, both hear it. */
-  expect(messageId: string): Promise<Acknowledgement>
+  expect(messageId: string): Promise<Acknowledged>
   /** Starts the countdown once the frame is written. */
   written(messageId: string): void
   /** Nothing was written under this id; whoever waits for it is not told anything. */
@@ -29,7 +32,7 @@ export interface Acknowledgements {
 }
 
 type Waiting = {
-  resolve: (ack: Acknowledgement) => void
+  resolve: (ack: Acknowledged) => void
   reject: (error: Error) => void
   cancelTimer: () => void
 }
@@ -50,7 +53,7 @@ export function createAcknowledgements(clock: Clock, timeoutMs: number = ACK_TIM
 
   return {
     expect(messageId) {
-      const { promise, resolve, reject } = Promise.withResolvers<Acknowledgement>()
+      const { promise, resolve, reject } = Promise.withResolvers<Acknowledged>()
       // The caller may still be writing the frame when the socket ends; it will meet the rejection when it gets here.
       promise.catch(() => undefined)
       waiting.set(messageId, [
@@ -77,7 +80,7 @@ export function createAcknowledgements(clock: Clock, timeoutMs: number = ACK_TIM
       if (id === undefined) return false
       if (error !== undefined) return settle(id, ({ reject }) => reject(new SendRefused(refusalOf(error))))
       // The stanza's own time has whole seconds; it could lie before the message it acknowledges.
-      return settle(id, ({ resolve }) => resolve({ at: clock.now() }))
+      return settle(id, ({ resolve }) => resolve({ at: clock.now(), serverId: ack.attrs.server_id ?? null }))
     },
     end() {
       for (const id of [...waiting.keys()]) {

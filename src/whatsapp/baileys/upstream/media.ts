@@ -13,7 +13,7 @@ import type { Bytes } from '../../../domain/media'
 import { MediaUnavailable } from '../../../domain/whatsapp'
 import type { Clock } from '../../../lib/clock'
 import { release } from '../../../lib/release'
-import { decrypt, encryptedSize, fileKeysOf } from '../media-cipher'
+import { decrypt, encryptedSize, fileKeysOf, verify } from '../media-cipher'
 import type { FilePlace } from '../media-place'
 
 const MEDIA_HOST = 'https://mmg.whatsapp.net'
@@ -42,8 +42,10 @@ export async function* downloadFile(place: FilePlace, parts: DownloadParts): Asy
   const { maxBytes } = parts
   const tooLarge = () => new MediaUnavailable('too_large', `The file is larger than ${maxBytes} bytes`)
   if (place.size !== null && place.size > maxBytes) throw tooLarge()
+  const stored = fileAt(place.path, parts)
+  if (place.mediaKey === null) return yield* verify(capped(stored, maxBytes, tooLarge), place.fileSha256)
   const keys = await fileKeysOf(place.mediaKey, place.kind)
-  const encrypted = capped(encryptedFile(place.path, parts), encryptedSize(maxBytes), tooLarge)
+  const encrypted = capped(stored, encryptedSize(maxBytes), tooLarge)
   yield* capped(decrypt(encrypted, keys, place), maxBytes, tooLarge)
 }
 
@@ -56,8 +58,8 @@ async function* capped(bytes: Bytes, most: number, tooLarge: () => Error): Bytes
   }
 }
 
-/** The encrypted bytes, from whichever path has them. */
-async function* encryptedFile(first: string, parts: DownloadParts): Bytes {
+/** The bytes as they lie there, from whichever path has them. */
+async function* fileAt(first: string, parts: DownloadParts): Bytes {
   let path = first
   let asked = false
   let taken = 0
