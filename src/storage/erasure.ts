@@ -1,16 +1,18 @@
 /**
- * The messages of a deleted session go in pieces, so that a million of them hold up nobody. They cannot be read any more
- * from the first moment on: the key they were sealed with goes with the session.
+ * What a deleted session leaves goes in pieces, so that a million messages and events hold up nobody. None of it can be
+ * read from the first moment on: messages were sealed under a key that goes with the session, and the journal does not show
+ * its entries any more.
  */
 import type { Database } from 'bun:sqlite'
 import type { Log } from '../lib/log'
 import type { GroupCommit, Tx } from './group-commit'
+import type { StoredJournal } from './journal'
 import type { Meta } from './meta'
 import type { SearchIndex } from './search-index'
 
 export interface Erasure {
-  /** Removes the first messages of a session at once, and the others soon. */
-  begin(tx: Tx, session: number): void
+  /** Removes the first messages of a session at once, and all else soon; its events up to `upTo` are hidden already. */
+  begin(tx: Tx, session: number, upTo: number): void
   /** Goes on where a crash has ended it. */
   resume(): void
   /** Resolves when the running piece is done; the next start goes on. */
@@ -21,16 +23,20 @@ export interface Erasure {
 const PIECE = 1_000
 const UNFINISHED = 'erasing'
 
+/** A session on its way out: whether it has messages left, and the stretch of the journal still to be looked through. */
+type Work = { session: number; messages: boolean; journal: { after: number; upTo: number } | null }
+
 export function createErasure(parts: {
   database: Database
   writer: GroupCommit
   meta: Meta
   search: SearchIndex
+  journal: Pick<StoredJournal, 'hide' | 'erase'>
   log: Log
   /** Everything of a session is gone from the tables. */
   onErased: () => void
 }): Erasure {
-  const { database, writer, meta, search, log } = parts
+  const { database, writer, meta, search, journal, log } = parts
   const some = database.prepare<{ number: number }, [number, number]>(
     'SELECT number FROM messages WHERE session = ? LIMIT ?',
   )
@@ -40,25 +46,38 @@ export function createErasure(parts: {
   let stopped = false
   let round: Promise<void> | null = null
 
-  const unfinished = (): number[] => JSON.parse(meta.get(UNFINISHED) ?? '[]') as number[]
+  /** Earlier programs noted the session alone: its journal was gone by then. */
+  const unfinished = (): Work[] =>
+    (JSON.parse(meta.get(UNFINISHED) ?? '[]') as (Work | number)[]).map((work) =>
+      typeof work === 'number' ? { session: work, messages: true, journal: null } : work,
+    )
+  const note = (all: readonly Work[]) => meta.set(UNFINISHED, JSON.stringify(all))
 
-  /** True when nothing is left. */
-  function piece(session: number): boolean {
+  for (const { session, journal: left } of unfinished()) if (left) journal.hide(session, left.upTo)
+
+  /** True when messages are left. */
+  function dropMessages(session: number): boolean {
     const numbers = some.all(session, PIECE).map(({ number }) => number)
     search.forget(numbers)
     drop.run(JSON.stringify(numbers))
     search.rewind()
-    return numbers.length < PIECE
+    return numbers.length === PIECE
+  }
+
+  /** One piece of the work; what is left of it, or null. */
+  function advance(tx: Tx, { session, messages, journal: stretch }: Work): Work | null {
+    if (messages) return { session, messages: dropMessages(session), journal: stretch }
+    const after = stretch && journal.erase(tx, session, stretch.after, stretch.upTo)
+    return stretch && after !== null ? { session, messages, journal: { ...stretch, after } } : null
   }
 
   async function drain(): Promise<void> {
-    for (;;) {
-      const [session] = stopped ? [] : unfinished()
-      if (session === undefined) return
+    while (!stopped && unfinished().length > 0) {
       await writer.run((tx) => {
-        if (!piece(session)) return
-        meta.set(UNFINISHED, JSON.stringify(unfinished().filter((one) => one !== session)))
-        tx.afterCommit(parts.onErased)
+        const [first, ...others] = unfinished()
+        const left = first ? advance(tx, first) : null
+        note(left ? [left, ...others] : others)
+        if (!left) tx.afterCommit(parts.onErased)
       })
     }
   }
@@ -67,7 +86,7 @@ export function createErasure(parts: {
     round ??= drain()
       // What is left is tried again after the next deletion or start.
       .catch((error) =>
-        log.error('Messages of a deleted session cannot be removed now', { error: String(error) }),
+        log.error('What a deleted session has left cannot be removed now', { error: String(error) }),
       )
       .finally(() => {
         round = null
@@ -75,9 +94,11 @@ export function createErasure(parts: {
   }
 
   return {
-    begin(tx, session) {
-      if (piece(session)) return
-      meta.set(UNFINISHED, JSON.stringify([...unfinished(), session]))
+    begin(tx, session, upTo) {
+      const messages = dropMessages(session)
+      const after = journal.erase(tx, session, 0, upTo)
+      if (!messages && after === null) return
+      note([...unfinished(), { session, messages, journal: after === null ? null : { after, upTo } }])
       tx.afterCommit(resume)
     },
     resume,

@@ -47,8 +47,8 @@ export function createJanitor(parts: {
   const oldestOpen = database.prepare<{ seq: number | null }, []>(
     "SELECT min(seq) AS seq FROM deliveries WHERE state = 'open'",
   )
-  const unusedNumbers = database.prepare<unknown, [number]>(
-    `DELETE FROM session_numbers WHERE data_key IS NULL AND number NOT IN (SELECT session FROM journal)
+  const unusedNumbers = database.prepare<unknown, [number, number]>(
+    `DELETE FROM session_numbers WHERE data_key IS NULL AND coalesce(last_told, 0) <= ?
      AND number NOT IN (SELECT session FROM deliveries) LIMIT ?`,
   )
 
@@ -81,7 +81,7 @@ export function createJanitor(parts: {
     gone += await pruneJournal(now)
     gone += await drain((limit) => orphans.run(journal.floor(), limit).changes)
     gone += await media.sweep(now)
-    gone += await drain((limit) => unusedNumbers.run(limit).changes)
+    gone += await drain((limit) => unusedNumbers.run(journal.floor(), limit).changes)
     return gone
   }
 

@@ -30,8 +30,12 @@ export interface StoredJournal extends Journal {
   upcoming(tx: Tx): number
   /** Writes out the event `seq`, if it is packed beside this message, which is about to change. */
   detach(seq: number, message: number): void
-  /** Removes every entry of a session written so far. */
-  forget(tx: Tx, session: number, sessionId: SessionId): void
+  /** Nobody reads the entries of a session written so far any more; returns the number of the last of them at most. */
+  forget(tx: Tx, session: number, sessionId: SessionId): number
+  /** The same for entries that a crash has left behind. */
+  hide(session: number, upTo: number): void
+  /** Removes hidden entries in a stretch of the journal; returns where the next begins, or null when there is none. */
+  erase(tx: Tx, session: number, after: number, upTo: number): number | null
   /** Removes entries up to `seq` that are older than `before` (ms), at most `limit` of them; returns how many went. */
   prune(tx: Tx, seq: number, before: number, limit: number): number
 }
@@ -48,6 +52,8 @@ type Row = {
 
 /** Entries kept in memory, by number and by characters of text. */
 const TAIL = { entries: 8_192, characters: 16_000_000 }
+/** Entries that one transaction looks through for those of a deleted session: a few milliseconds. */
+const STRETCH = 10_000
 /** Random bytes of an event id, as many as a seal's. */
 const ID_BYTES = 12
 
@@ -94,7 +100,9 @@ export function createJournal(parts: {
   const rewrite = database.prepare<unknown, [string, Uint8Array, number]>(
     'UPDATE journal SET event = ?, body = ? WHERE seq = ?',
   )
-  const dropSession = database.prepare<unknown, [number]>('DELETE FROM journal WHERE session = ?')
+  const dropStretch = database.prepare<unknown, [number, number, number]>(
+    'DELETE FROM journal WHERE seq > ? AND seq <= ? AND session = ?',
+  )
   const highest = database.prepare<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM journal')
   const oldEnough = database.prepare<{ seq: number | null }, [number, number, number]>(
     'SELECT max(seq) AS seq FROM (SELECT seq, at FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?) WHERE at < ?',
@@ -121,6 +129,21 @@ export function createJournal(parts: {
   let tailCharacters = 0
   /** Everything after this number is in the tail. */
   let tailStart = head
+
+  /** Deleted sessions, and up to where their entries are on their way out. */
+  const hidden = new Map<number, number>()
+  const isShown = (row: Row): boolean => row.seq > (hidden.get(row.session) ?? 0)
+
+  /** Entries on disk; an empty page means that there are none, not that none of these may be seen. */
+  function fromDisk(after: number, limit: number): Entry[] {
+    for (let at = after; ; ) {
+      const rows = page.all(at, limit)
+      const shown = rows.filter(isShown)
+      const last = rows.at(-1)
+      if (shown.length > 0 || rows.length < limit || last === undefined) return shown.map(entryOf)
+      at = last.seq
+    }
+  }
 
   const listeners = new Set<(entries: readonly Entry[]) => void>()
 
@@ -225,7 +248,7 @@ export function createJournal(parts: {
     floor: () => floor,
     read(after, limit) {
       if (after >= head) return []
-      if (after < tailStart) return page.all(after, limit).map(entryOf)
+      if (after < tailStart) return fromDisk(after, limit)
       const from = tailIndex(after)
       return tail.slice(from, from + limit)
     },
@@ -296,13 +319,26 @@ export function createJournal(parts: {
       return entries
     },
     forget(tx, session, sessionId) {
-      dropSession.run(session)
+      const upTo = givenIn === tx.transaction ? given : head
       // The newest entry may be among them, and its number must not come again after a restart.
-      meta.set('journal_head', String(givenIn === tx.transaction ? given : head))
+      meta.set('journal_head', String(upTo))
       tx.afterCommit(() => {
+        hidden.set(session, upTo)
         tail = tail.filter((entry) => entry.sessionId !== sessionId)
         tailCharacters = tail.reduce((sum, entry) => sum + entry.json.length, 0)
       })
+      return upTo
+    },
+    hide(session, upTo) {
+      hidden.set(session, upTo)
+    },
+    erase(tx, session, after, upTo) {
+      const from = Math.max(after, floor)
+      const to = Math.min(upTo, from + STRETCH)
+      dropStretch.run(from, to, session)
+      if (to < upTo) return to
+      tx.afterCommit(() => hidden.delete(session))
+      return null
     },
     prune(tx, seq, before, limit) {
       const upTo = oldEnough.get(seq, limit, before)?.seq

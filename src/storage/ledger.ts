@@ -86,12 +86,11 @@ export function createLedger(parts: {
       const { number } = known
       vaults.forget(tx, number, sessionId)
       acts.forget(number)
-      erasure.begin(tx, number)
+      erasure.begin(tx, number, journal.forget(tx, number, sessionId))
       parties.forget(tx, number)
       counters.forget(number)
       endpoints.forget(tx, number)
       media.forget(tx, number)
-      journal.forget(tx, number, sessionId)
       sessions.remove(tx, number)
       numbers.forget(tx, sessionId)
       tx.afterCommit(parts.onErased)
@@ -162,7 +161,9 @@ export function createLedger(parts: {
           news.push(outcome !== false)
           if (outcome === false) continue
           const about = typeof outcome === 'object' ? outcome : null
-          entries.push(...journal.append(tx, tellable(change, events, tx), about))
+          const written = journal.append(tx, tellable(change, events, tx), about)
+          entries.push(...written)
+          if (change.kind === 'session_deleted') numbers.lastTold(change.sessionId, written.at(-1)?.seq ?? 0)
         }
         tally.write()
         return { news, entries }

@@ -39,6 +39,8 @@ export interface Numbers {
   sessionId(number: number): SessionId
   /** Destroys the data key. */
   forget(tx: Tx, id: string): void
+  /** The last entry of the journal that tells of a deleted session; its number is needed as long as that is there. */
+  lastTold(id: string, seq: number): void
   ensureTenant(tx: Tx, id: string): number
   tenantId(number: number): TenantId
 }
@@ -57,6 +59,9 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
   )
   const dropKey = database.prepare<unknown, [string]>(
     'UPDATE session_numbers SET data_key = NULL WHERE id = ?',
+  )
+  const noteLast = database.prepare<unknown, [number, string]>(
+    'UPDATE session_numbers SET last_told = ? WHERE id = ?',
   )
   const tenantByNumber = database.prepare<{ id: string }, [number]>(
     'SELECT id FROM tenant_numbers WHERE number = ?',
@@ -133,6 +138,9 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
       if (!known) return
       dropKey.run(id)
       tx.afterCommit(() => remember(id, { number: known.number, alive: null }))
+    },
+    lastTold(id, seq) {
+      noteLast.run(seq, id)
     },
     ensureTenant(tx, id) {
       const known = tenants.get(id) ?? tenantById.get(id)?.number

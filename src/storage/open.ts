@@ -205,7 +205,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     bodies,
     dropFile: (tx, session, id) => media.forgetMessage(tx, session, unpackId(id)),
   })
-  const erasure = createErasure({ database, writer, meta, search, log, onErased })
+  const erasure = createErasure({ database, writer, meta, search, journal, log, onErased })
   const parties = createParties(database, numbers, (tx, session, from, to) => {
     const joined = numbers.session(numbers.sessionId(session), tx)
     if (joined) acts.joined(tx, joined, from, to)

@@ -84,6 +84,7 @@ export const sessionNumbers = sqliteTable(
     number: integer('number').primaryKey({ autoIncrement: true }),
     id: text('id').notNull(),
     dataKey: bytes('data_key'),
+    lastTold: integer('last_told'),
   },
   (t) => [uniqueIndex('session_numbers_by_id').on(t.id)],
 )
@@ -132,7 +133,7 @@ export const vault = sqliteTable(
     id: text('id').notNull(),
     value: bytes('value').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.session, t.type, t.id] })],
+  (t) => [uniqueIndex('vault_by_id').on(t.session, t.type, t.id)],
 )
 
 export const inbox = sqliteTable(
@@ -237,18 +238,14 @@ export const messageTotals = sqliteTable('message_totals', {
   failed: integer('failed').notNull(),
 })
 
-export const journal = sqliteTable(
-  'journal',
-  {
-    seq: integer('seq').primaryKey(),
-    session: integer('session').notNull(),
-    tenant: integer('tenant').notNull(),
-    event: text('event').notNull(),
-    at: integer('at').notNull(),
-    body: bytes('body').notNull(),
-  },
-  (t) => [index('journal_by_session').on(t.session, t.seq)],
-)
+export const journal = sqliteTable('journal', {
+  seq: integer('seq').primaryKey(),
+  session: integer('session').notNull(),
+  tenant: integer('tenant').notNull(),
+  event: text('event').notNull(),
+  at: integer('at').notNull(),
+  body: bytes('body').notNull(),
+})
 
 export const endpoints = sqliteTable(
   'endpoints',
