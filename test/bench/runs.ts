@@ -24,7 +24,9 @@ const PRELOAD = './test/bench/collect-garbage.ts'
 /** Idle seconds over which CPU is counted. */
 const IDLE_SECONDS = 15
 const SENDS_PER_ROUND = 300
-const THROUGHPUT_SENDS = 800
+const THROUGHPUT_SENDS = 2_400
+/** Both run so long before anything is timed: compilers settle, keys are exchanged. */
+const WARM_MS = 5_000
 const THROUGHPUT_SESSIONS = 8
 const INBOUND_PER_SECOND = 100
 const INBOUND_SECONDS = 5
@@ -191,8 +193,10 @@ export async function measureSend(world: BenchWorld): Promise<Row[]> {
   await bothOf(pair, async (gateway) => {
     await gateway.start()
     ids[gateway.name] = await pairAll(gateway, world.sandbox, freshNumbers(THROUGHPUT_SESSIONS))
+    const warmUntil = performance.now() + WARM_MS
     await inParallel(ids[gateway.name], 8, async (id, index) => {
-      for (let warm = 0; warm < 40; warm++) await gateway.send(id, peerOf(index), `warm ${warm}`)
+      for (let warm = 0; performance.now() < warmUntil; warm++)
+        await gateway.send(id, peerOf(index), `warm ${warm}`)
     })
   })
   const figures = { p50: samples(), p99: samples(), throughput: samples() }
@@ -222,7 +226,13 @@ export async function measureSend(world: BenchWorld): Promise<Row[]> {
       goal: '≤ raw + 1 ms',
       meets: (wabun, raw) => wabun <= raw + 1,
     },
-    { name: 'send p99, one in flight', unit: 'ms', ...figures.p99, goal: '', meets: null },
+    {
+      name: 'send p99, one in flight',
+      unit: 'ms',
+      ...figures.p99,
+      goal: '≤ 1.3 × raw',
+      meets: (wabun, raw) => wabun <= 1.3 * raw,
+    },
     {
       name: `sends per second, ${THROUGHPUT_SESSIONS} sessions`,
       unit: '1/s',
