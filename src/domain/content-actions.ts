@@ -56,3 +56,16 @@ const vote = {
 }
 export const VoteContent = Type.Object(vote)
 export const VoteAsk = Type.Object(vote, strict)
+
+export const RSVP_RESPONSES = ['going', 'not_going', 'maybe'] as const
+/** An answer to an event; it replaces the same person's earlier one. */
+const rsvp = {
+  type: Type.Literal('rsvp'),
+  targetMessageId: target('The event'),
+  response: Type.Union(RSVP_RESPONSES.map((response) => Type.Literal(response))),
+  extraGuests: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 99, description: 'Others who are brought along, where guests may' }),
+  ),
+}
+export const RsvpContent = Type.Object(rsvp)
+export const RsvpAsk = Type.Object(rsvp, strict)

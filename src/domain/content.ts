@@ -14,6 +14,8 @@ import {
   PinContent,
   ReactionAsk,
   ReactionContent,
+  RsvpAsk,
+  RsvpContent,
   VoteAsk,
   VoteContent,
 } from './content-actions'
@@ -72,6 +74,7 @@ export const ContentSchema = Type.Union([
   DeleteContent,
   PinContent,
   VoteContent,
+  RsvpContent,
   ButtonsContent,
   ListContent,
   ChoiceContent,
@@ -109,6 +112,7 @@ export const ASKS = {
   delete: DeleteAsk,
   pin: PinAsk,
   vote: VoteAsk,
+  rsvp: RsvpAsk,
   forward: ForwardAsk,
 } as const
 export type AskType = keyof typeof ASKS
@@ -126,6 +130,7 @@ export const ACTION_TYPES = [
   'delete',
   'pin',
   'vote',
+  'rsvp',
 ] as const satisfies readonly MessageType[]
 export type ActionType = (typeof ACTION_TYPES)[number]
 export type ActionContent = ContentOf<ActionType>

@@ -43,6 +43,10 @@ const CATALOGUE = {
   'message.deleted': { kept: true, says: 'emitted when a message was taken back for everyone' },
   'message.reaction': { kept: true, says: 'emitted when somebody reacts to a message' },
   'message.poll_vote': { kept: true, says: 'emitted when somebody votes in a poll, with the chosen options' },
+  'message.event_response': {
+    kept: true,
+    says: 'emitted when somebody answers an event: going, not_going or maybe, with how many guests',
+  },
   'message.pinned': { kept: true, says: 'emitted when a message was pinned in its chat, or unpinned' },
   'message.starred': {
     kept: true,

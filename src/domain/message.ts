@@ -1,5 +1,5 @@
 /** Messages as we keep them, and the ladder of their statuses. */
-import type { Content, MessageType } from './content'
+import type { Content, ContentOf, MessageType } from './content'
 import type { Jid, MessageId, Party, SessionId, TenantId } from './ids'
 import type { FileId } from './media'
 
@@ -85,6 +85,15 @@ export type Reaction = { emoji: string; from: 'me' | Party; at: number }
 /** A voter's present choice. */
 export type Vote = { options: string[]; from: 'me' | Party; at: number }
 
+/** Somebody's present answer to an event. */
+export type Rsvp = {
+  response: ContentOf<'rsvp'>['response']
+  /** Whom the person brings along. */
+  extraGuests: number
+  from: 'me' | Party
+  at: number
+}
+
 /** What later messages have made of a stored one. */
 export type Afterlife = {
   editedAt: number | null
@@ -96,6 +105,8 @@ export type Afterlife = {
   reactions: Reaction[]
   /** Of a poll. */
   votes: Vote[]
+  /** Of an event. */
+  responses: Rsvp[]
 }
 
 /** Nothing has been made of it yet. */
@@ -106,6 +117,7 @@ export const NO_AFTERLIFE: Afterlife = {
   pinnedUntil: null,
   reactions: [],
   votes: [],
+  responses: [],
 }
 
 export type MessageFilter = {

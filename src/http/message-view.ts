@@ -1,6 +1,7 @@
 /** A message as the API shows it: flat, `me` for ourselves, digits where WhatsApp has told a number; absent = not so. */
 import { type Static, Type } from '@sinclair/typebox'
 import { type Content, contentFields, MESSAGE_TYPES } from '../domain/content'
+import { RSVP_RESPONSES } from '../domain/content-actions'
 import { type Party, partyOf, shownParty } from '../domain/ids'
 import { MESSAGE_STATUSES, type MessageContext, type StoredMessage, type Vote } from '../domain/message'
 import { isoTime } from '../lib/clock'
@@ -70,6 +71,17 @@ export const MessageView = Type.Object(
         { description: 'Of a poll: every option with those who chose it' },
       ),
     ),
+    responses: Type.Optional(
+      Type.Array(
+        Type.Object({
+          response: oneOf(RSVP_RESPONSES),
+          extraGuests: Type.Integer({ description: 'Whom the person brings along' }),
+          from: Person,
+          timestamp: time(),
+        }),
+        { description: 'Of an event: the present answer of each person' },
+      ),
+    ),
   },
   { title: 'Message', additionalProperties: true, description: 'Beside these, the fields of its type' },
 )
@@ -123,7 +135,7 @@ export function datesOf({ status, schedule }: Pick<StoredMessage, 'status' | 'sc
 }
 
 function afterlifeFields({ afterlife, content }: StoredMessage) {
-  const { editedAt, deletedAt, starred, pinnedUntil, reactions, votes } = afterlife
+  const { editedAt, deletedAt, starred, pinnedUntil, reactions, votes, responses } = afterlife
   return {
     ...(editedAt === null ? {} : { editedAt: isoTime(editedAt) }),
     ...(deletedAt === null ? {} : { deletedAt: isoTime(deletedAt) }),
@@ -139,6 +151,15 @@ function afterlifeFields({ afterlife, content }: StoredMessage) {
         }
       : {}),
     ...tallyOf(content, votes),
+    ...(content.type === 'event'
+      ? {
+          responses: responses.map(({ from, at, ...said }) => ({
+            ...said,
+            from: shownPerson(from),
+            timestamp: isoTime(at),
+          })),
+        }
+      : {}),
   }
 }
 

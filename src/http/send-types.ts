@@ -96,6 +96,12 @@ export const SEND_TYPES: Record<AskType, Row> = {
     description: 'Replaces an earlier vote; without options it is taken back.',
     example: { ...TARGET, options: ['Pizza'] },
   },
+  rsvp: {
+    summary: 'Answer an event',
+    description:
+      'Replaces an earlier answer. Answers of others come as message.event_response and stand in the message’s responses.',
+    example: { ...TARGET, response: 'going' },
+  },
   forward: {
     summary: 'Send a message on to somebody else',
     description: 'Any stored message of the session; it becomes a message of the same type.',

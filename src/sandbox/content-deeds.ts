@@ -2,9 +2,9 @@
 import { normalizeMessageContent, proto } from '@whiskeysockets/baileys'
 import type { PhoneContentOf } from './content-schemas'
 import { known, PROTOCOL, present, type ReadContent, type Surroundings } from './content-shape'
-import { sealVote } from './content-votes'
+import { sealAnswer, sealVote } from './content-votes'
 
-export const DEED_TYPES = ['reaction', 'edit', 'delete', 'pin', 'vote'] as const
+export const DEED_TYPES = ['reaction', 'edit', 'delete', 'pin', 'vote', 'rsvp'] as const
 export type DeedType = (typeof DEED_TYPES)[number]
 
 const DEFAULT_PIN_SECONDS = 604_800
@@ -47,7 +47,7 @@ export const writeDeed: {
     const { key, message, author } = known(around, targetMessageId)
     const secret = secretOf(message)
     if (!secret) throw new Error(`${targetMessageId} is no poll: it has no secret`)
-    const ballot = { secret, pollId: targetMessageId, creator: author, voter: around.me }
+    const ballot = { secret, targetId: targetMessageId, creator: author, voter: around.me }
     return {
       pollUpdateMessage: {
         pollCreationMessageKey: key,
@@ -55,6 +55,15 @@ export const writeDeed: {
         metadata: {},
         senderTimestampMs: around.now,
       },
+    }
+  },
+  rsvp({ targetMessageId, ...answer }, around) {
+    const { key, message, author } = known(around, targetMessageId)
+    const secret = secretOf(message)
+    if (!secret) throw new Error(`${targetMessageId} is no event: it has no secret`)
+    const ballot = { secret, targetId: targetMessageId, creator: author, voter: around.me }
+    return {
+      encEventResponseMessage: { eventCreationMessageKey: key, ...sealAnswer(ballot, answer, around.now) },
     }
   },
 }
@@ -90,7 +99,7 @@ function readProtocol({ protocolMessage }: proto.IMessage, read: (message: proto
   return { type: 'unknown', kind: 'protocolMessage', protocolType: protocolMessage?.type ?? null }
 }
 
-/** Readers of deeds; `read` reads what is inside an edit. A vote's options are sealed and come out in the phone. */
+/** Readers of deeds; `read` reads what is inside an edit. What is sealed (votes, answers) comes out in the phone. */
 export const readDeeds = (
   read: (message: proto.IMessage) => ReadContent,
 ): Record<string, (message: proto.IMessage) => ReadContent> => ({
@@ -110,5 +119,10 @@ export const readDeeds = (
     type: 'vote',
     targetMessageId: pollUpdateMessage?.pollCreationMessageKey?.id ?? '',
     options: null,
+  }),
+  encEventResponseMessage: ({ encEventResponseMessage }) => ({
+    type: 'rsvp',
+    targetMessageId: encEventResponseMessage?.eventCreationMessageKey?.id ?? '',
+    response: null,
   }),
 })

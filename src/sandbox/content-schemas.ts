@@ -154,6 +154,10 @@ export const PHONE_CONTENTS = {
   vote: deed('vote', {
     options: Type.Array(text(1), { description: 'Empty takes the vote back' }),
   }),
+  rsvp: deed('rsvp', {
+    response: Type.Union([Type.Literal('going'), Type.Literal('not_going'), Type.Literal('maybe')]),
+    extraGuests: Type.Optional(Type.Integer({ minimum: 1, description: 'Others who are brought along' })),
+  }),
   forward: Type.Object({ type: Type.Literal('forward'), messageId: Target }, strict),
   buttons: said('buttons', {
     text: text(1),

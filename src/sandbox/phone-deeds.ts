@@ -1,10 +1,10 @@
 /**
- * What messages do to earlier ones: reactions, edits, deletions, pins, votes. A phone does what it is asked only when the
+ * What messages do to earlier ones: reactions, edits, deletions, pins, votes, answers. A phone does what it is asked only when the
  * one who asks may ask for it; otherwise it says why not.
  */
 import { normalizeMessageContent, type proto } from '@whiskeysockets/baileys'
 import { type DeedType, secretOf, withWords } from './content-deeds'
-import { openVote, optionHash } from './content-votes'
+import { type Ballot, openAnswer, openVote, optionHash } from './content-votes'
 import { isChannel, isGroup } from './jid'
 import type { PhoneBook } from './phone-book'
 import { type Afterlife, type Entry, freshAfterlife, type PhoneJournal } from './phone-journal'
@@ -72,7 +72,7 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
   function erase(target: Entry): void {
     target.message = {}
     target.shown.content = { type: target.shown.content.type }
-    change(target, { deleted: true, pinned: false, reactions: [], votes: [] })
+    change(target, { deleted: true, pinned: false, reactions: [], votes: [], responses: [] })
   }
 
   /** In a channel the server has judged: posts have no authors there. */
@@ -142,17 +142,41 @@ export function createPhoneDeeds(parts: DeedParts): PhoneDeeds {
       change(target, { votes })
       return null
     },
+
+    async rsvp(target, { id, by, at, content, message }) {
+      const { type, guestsAllowed, canceled } = target.shown.content
+      if (type !== 'event') return 'the message is no event'
+      if (canceled) return 'the event was canceled'
+      const sealed = normalizeMessageContent(message)?.encEventResponseMessage
+      const answer = await opened(target, by, (ballot) => (sealed ? openAnswer(ballot, sealed) : null))
+      if (!answer) return 'the answer was not sealed for this event by its sender'
+      if (answer.extraGuests && !guestsAllowed) return 'nobody may be brought along'
+      Object.assign(content, answer)
+      const given = { messageId: id, extraGuests: 0, ...answer, from: by, at }
+      const responses = replaced(target.afterlife?.responses ?? [], given, true)
+      if (!responses) return 'a later answer of the same person is there'
+      change(target, { responses })
+      return null
+    },
+  }
+
+  const openedVote = (poll: Entry, by: string, message: proto.IMessage): Promise<Buffer[] | null> => {
+    const vote = normalizeMessageContent(message)?.pollUpdateMessage?.vote
+    return opened(poll, by, (ballot) => (vote ? openVote(ballot, vote) : null))
   }
 
   /** Author and voter may be written by number or by LID; both are still the same two people. */
-  async function openedVote(poll: Entry, by: string, message: proto.IMessage): Promise<Buffer[] | null> {
-    const secret = secretOf(poll.message)
-    const vote = normalizeMessageContent(message)?.pollUpdateMessage?.vote
-    if (!secret || !vote) return null
-    for (const creator of await namesOf(poll.shown.from)) {
+  async function opened<T>(
+    { message, shown }: Entry,
+    by: string,
+    open: (ballot: Ballot) => T | null,
+  ): Promise<T | null> {
+    const secret = secretOf(message)
+    if (!secret) return null
+    for (const creator of await namesOf(shown.from)) {
       for (const voter of await namesOf(by)) {
-        const opened = openVote({ secret, pollId: poll.shown.id, creator, voter }, vote)
-        if (opened) return opened
+        const found = open({ secret, targetId: shown.id, creator, voter })
+        if (found) return found
       }
     }
     return null

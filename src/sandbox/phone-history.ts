@@ -1,7 +1,7 @@
 /** What a phone knows of past messages, in the form in which companions are given it. */
 import { proto } from '@whiskeysockets/baileys'
 import { DEED_TYPES, secretOf } from './content-deeds'
-import { optionHash } from './content-votes'
+import { optionHash, RESPONSES } from './content-votes'
 import { isChannel, isGroup, isShared, STATUS } from './jid'
 import type { PhoneAppState } from './phone-app-state'
 import { type Entry, type PhoneJournal, type SentStatus, statusOf } from './phone-journal'
@@ -67,6 +67,17 @@ export async function webMessage(entry: Entry, parts: HistoryParts): Promise<pro
         pollUpdateMessageKey: await by(from, messageId),
         vote: { selectedOptions: options.map(optionHash) },
         senderTimestampMs: at,
+      })),
+    ),
+    eventResponses: await Promise.all(
+      (afterlife?.responses ?? []).map(async ({ messageId, response, extraGuests, from, at }) => ({
+        eventResponseMessageKey: await by(from, messageId),
+        timestampMs: at,
+        eventResponseMessage: {
+          response: RESPONSES[response],
+          timestampMs: at,
+          extraGuestCount: extraGuests,
+        },
       })),
     ),
   }

@@ -1,6 +1,7 @@
 /** What a phone has received and sent, in memory and in the sandbox's state. */
 import { proto } from '@whiskeysockets/baileys'
 import type { ReadContent } from './content-shape'
+import type { Answer } from './content-votes'
 import type { SandboxState } from './state'
 
 /** A message as a phone shows it: everything in it was decrypted with the phone's own keys. */
@@ -40,6 +41,14 @@ export type Afterlife = {
   reactions: { messageId: string; emoji: string; from: string; at: number }[]
   /** Of a poll; one per person, the latest. */
   votes: { messageId: string; options: string[]; from: string; at: number }[]
+  /** Of an event; one per person, the latest. */
+  responses: {
+    messageId: string
+    response: Answer['response']
+    extraGuests: number
+    from: string
+    at: number
+  }[]
 }
 
 /** A message with everything that has happened to it. */
@@ -214,7 +223,7 @@ export const statusOf = ({ receipts }: Sent): SentStatus =>
 
 /** A message as the phone shows it now. */
 export function shownNow({ shown, afterlife }: Entry): ShownMessage {
-  const message = { ...shown, ...(afterlife ?? freshAfterlife()) }
+  const message = { ...shown, ...freshAfterlife(), ...afterlife }
   const { options } = shown.content
   if (shown.content.type !== 'poll' || !Array.isArray(options)) return message
   const tally = Object.fromEntries(options.map((option: string) => [option, 0]))
@@ -230,4 +239,5 @@ export const freshAfterlife = (): Afterlife => ({
   starred: false,
   reactions: [],
   votes: [],
+  responses: [],
 })

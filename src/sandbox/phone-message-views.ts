@@ -28,6 +28,9 @@ const afterlife = {
   starred: Type.Boolean(),
   reactions: Type.Array(Type.Object({ ...done, emoji: Type.String() })),
   votes: Type.Array(Type.Object({ ...done, options: Type.Array(Type.String()) })),
+  responses: Type.Array(
+    Type.Object({ ...done, response: word(['going', 'not_going', 'maybe']), extraGuests: Type.Integer() }),
+  ),
   tally: Type.Optional(
     Type.Record(Type.String(), Type.Integer(), { description: 'Of a poll: votes by option' }),
   ),

@@ -60,6 +60,7 @@ const ACTION_EVENTS: Record<ActionType, EventName> = {
   delete: 'message.deleted',
   pin: 'message.pinned',
   vote: 'message.poll_vote',
+  rsvp: 'message.event_response',
 }
 
 const STATUS_CHAT = 'status@broadcast'

@@ -6,7 +6,7 @@
  * and when two addresses are joined; until then it is open and shows nowhere.
  */
 import type { Database } from 'bun:sqlite'
-import type { ActionContent, ActionType } from '../domain/content'
+import type { ActionContent, ActionType, MessageType } from '../domain/content'
 import { isGroup } from '../domain/ids'
 import { FIRST_ACTION, packId, statusOf, TYPE_CODE, typeOf } from './codes'
 import type { Tx } from './group-commit'
@@ -14,12 +14,14 @@ import { hasWords, type MessageBodies, type StoredBody } from './message-bodies'
 import { FLAG } from './message-rows'
 import type { NumberedSession } from './numbers'
 
+/** Types as they stand in the rows of acts. A number that was given is never given to anything else. */
 export const ACT: { readonly [T in ActionType]: number } = {
   reaction: 1,
   vote: 2,
   edit: 3,
   delete: 4,
   pin: 5,
+  rsvp: 6,
 }
 
 /** How long a pin lasts unless it says so itself (ms): what WhatsApp offers first. */
@@ -42,6 +44,34 @@ type Act = {
   words: () => string | null
 }
 type Verdict = 'applies' | 'open' | 'void'
+
+type Rule = {
+  /** A person's newer act takes the place of the older; otherwise each stands by itself. */
+  replaces: boolean
+  /** Of two acts in one chat; `own`: both are by the same person. */
+  judge: (target: Target, own: boolean, inGroup: () => boolean) => Verdict
+}
+const always = (): Verdict => 'applies'
+const onlyTo =
+  (type: MessageType): Rule['judge'] =>
+  (target) =>
+    target.type === TYPE_CODE[type] ? 'applies' : 'void'
+
+const RULES: { readonly [T in ActionType]: Rule } = {
+  reaction: { replaces: true, judge: always },
+  vote: { replaces: true, judge: onlyTo('poll') },
+  rsvp: { replaces: true, judge: onlyTo('event') },
+  pin: { replaces: true, judge: always },
+  edit: {
+    replaces: false,
+    judge: (target, own) => (!hasWords(target.type) ? 'void' : own ? 'applies' : 'open'),
+  },
+  delete: {
+    replaces: false,
+    // In a group an admin may take back what others wrote; WhatsApp's clients check that.
+    judge: (_target, own, inGroup) => (own || inGroup() ? 'applies' : 'open'),
+  },
+}
 
 export interface Acts {
   /** An action has come from WhatsApp, or one of ours was acknowledged. */
@@ -126,18 +156,8 @@ export function createActs(parts: {
     // Nothing reaches across chats; two addresses of one person become one chat when that is known.
     if (action.chat !== target.chat) return 'open'
     const own = authorOf(action) === authorOf(target)
-    switch (typeOf(action.type)) {
-      case 'vote':
-        return target.type === TYPE_CODE.poll ? 'applies' : 'void'
-      case 'edit':
-        if (!hasWords(target.type)) return 'void'
-        return own ? 'applies' : 'open'
-      case 'delete':
-        // In a group an admin may take back what others wrote; WhatsApp's clients check that.
-        return own || isGroup(jidOf.get(target.chat)?.jid ?? '') ? 'applies' : 'open'
-      default:
-        return 'applies'
-    }
+    const inGroup = () => isGroup(jidOf.get(target.chat)?.jid ?? '')
+    return RULES[typeOf(action.type) as ActionType].judge(target, own, inGroup)
   }
 
   function erase(tx: Tx, session: NumberedSession, target: Target): void {
@@ -170,7 +190,7 @@ export function createActs(parts: {
 
   function judge(tx: Tx, session: NumberedSession, action: ActionRow, act: Act): void {
     const kind = ACT[act.type]
-    const slot = act.type === 'edit' || act.type === 'delete' ? -action.number : authorOf(action)
+    const slot = RULES[act.type].replaces ? authorOf(action) : -action.number
     const found = targets
       .all(session.number, act.target)
       .map((target) => ({ target, verdict: verdict(action, target) }))

@@ -1,6 +1,8 @@
 /** What later messages have made of stored ones, loaded for a whole page at once. */
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
-import { type Afterlife, NO_AFTERLIFE, type Reaction, type Vote } from '../domain/message'
+import { type ActionContent, type ActionType, type ContentOf, isAction } from '../domain/content'
+import type { Party } from '../domain/ids'
+import { type Afterlife, NO_AFTERLIFE } from '../domain/message'
 import { ACT } from './acts'
 import { bodyOf, FLAG, type MessageRow } from './message-rows'
 import type { NumberedSession } from './numbers'
@@ -29,6 +31,59 @@ const MOST_AT_ONCE = 256
 const nameOf = (id: Uint8Array | string, side: number): string =>
   `${typeof id === 'string' ? `t${id}` : `b${Buffer.from(id).toString('hex')}`}/${side}`
 
+type Applied = { row: Row; from: 'me' | Party; now: number }
+/** What an act makes of its target: of itself (`by`), or of what it says (`saying`, which reads its body). */
+type Shown<T extends ActionType> =
+  | { by: (into: Afterlife, applied: Applied) => void }
+  | { saying: (into: Afterlife, content: ContentOf<T>, applied: Applied) => void }
+
+const SHOWN: { readonly [T in ActionType]: Shown<T> } = {
+  reaction: {
+    saying(into, { emoji }, { from, row: { at } }) {
+      if (emoji !== '') into.reactions.push({ emoji, from, at })
+    },
+  },
+  vote: {
+    saying(into, { options }, { from, row: { at } }) {
+      if (options.length > 0) into.votes.push({ options, from, at })
+    },
+  },
+  rsvp: {
+    saying(into, { response, extraGuests = 0 }, { from, row: { at } }) {
+      into.responses.push({ response, extraGuests, from, at })
+    },
+  },
+  edit: {
+    by(into, { row }) {
+      into.editedAt = row.at
+    },
+  },
+  delete: {
+    by(into, { row }) {
+      into.deletedAt ??= row.at
+    },
+  },
+  pin: {
+    by(into, { row, now }) {
+      // The latest in the chat counts, whoever it was.
+      into.pinnedUntil = (row.until ?? 0) > now ? row.until : null
+    },
+  },
+}
+const ROWS = Object.entries(SHOWN).map(([type, shown]) => ({
+  kind: ACT[type as ActionType],
+  shown: shown as Shown<ActionType>,
+}))
+const BY_KIND = new Map(ROWS.map(({ kind, shown }) => [kind, shown]))
+const SAYING = ROWS.filter(({ shown }) => 'saying' in shown).map(({ kind }) => kind)
+
+/** What it says, when that is kept. */
+function contentOf(session: NumberedSession, row: Row): ActionContent | null {
+  if ((row.flags & FLAG.keepContent) === 0) return null
+  const { content } = bodyOf(session.id, session.sealer, row)
+  return isAction(content) && ACT[content.type] === row.kind ? content : null
+}
+
 type Touched = Pick<MessageRow, 'id' | 'from_me' | 'flags'>
 export type AfterlifeOf = (row: Touched) => Afterlife
 
@@ -39,37 +94,19 @@ export function createAfterlives(
   const query = (size: number) =>
     database.query<Row, SQLQueryBindings[]>(
       `SELECT x.target, x.kind, x.slot, x.at, x.until, x.side, a.id, a.from_me, a.type, a.flags,
-       CASE WHEN x.kind <= ${ACT.vote} THEN a.body END AS body, p.lid, p.phone
+       CASE WHEN x.kind IN (${SAYING.join()}) THEN a.body END AS body, p.lid, p.phone
        FROM acts x JOIN messages a ON a.number = x.action LEFT JOIN parties p ON p.number = x.slot
        WHERE x.session = ? AND x.target IN (${Array(size).fill('?').join()}) AND x.side IS NOT NULL
        ORDER BY x.at, x.action`,
     )
 
   function put(session: NumberedSession, into: Afterlife, row: Row): void {
-    switch (row.kind) {
-      case ACT.edit:
-        into.editedAt = row.at
-        break
-      case ACT.delete:
-        into.deletedAt ??= row.at
-        break
-      case ACT.pin:
-        // The latest in the chat counts, whoever it was.
-        into.pinnedUntil = (row.until ?? 0) > now() ? row.until : null
-        break
-      default: {
-        if ((row.flags & FLAG.keepContent) === 0) return
-        const { content } = bodyOf(session.id, session.sealer, row)
-        const from = row.slot === 0 ? ('me' as const) : partyOfRow({ ...row, jid: null })
-        const { at } = row
-        if (content.type === 'reaction' && content.emoji !== '') {
-          into.reactions.push({ emoji: content.emoji, from, at } satisfies Reaction)
-        }
-        if (content.type === 'vote' && content.options.length > 0) {
-          into.votes.push({ options: content.options, from, at } satisfies Vote)
-        }
-      }
-    }
+    const shown = BY_KIND.get(row.kind)
+    const from = row.slot === 0 ? ('me' as const) : partyOfRow({ ...row, jid: null })
+    const applied = { row, from, now: now() }
+    if (shown && 'by' in shown) shown.by(into, applied)
+    const content = shown && 'saying' in shown ? contentOf(session, row) : null
+    if (content && shown && 'saying' in shown) shown.saying(into, content, applied)
   }
 
   return (session, rows) => {
@@ -82,7 +119,7 @@ export function createAfterlives(
       const filled = [...ids, ...Array<Uint8Array | string>(size - ids.length).fill(last)]
       for (const row of query(size).all(session.number, ...filled)) {
         const name = nameOf(row.target, row.side)
-        const life = found.get(name) ?? { ...NO_AFTERLIFE, reactions: [], votes: [] }
+        const life = found.get(name) ?? { ...NO_AFTERLIFE, reactions: [], votes: [], responses: [] }
         found.set(name, life)
         put(session, life, row)
       }

@@ -44,6 +44,7 @@ const BLANK: { [T in MessageType]: ContentOf<T> } = {
   delete: { type: 'delete', targetMessageId: '' },
   pin: { type: 'pin', targetMessageId: '', pinned: false },
   vote: { type: 'vote', targetMessageId: '', options: [] },
+  rsvp: { type: 'rsvp', targetMessageId: '', response: 'maybe' },
   buttons: { type: 'buttons', text: '', buttons: [] },
   list: { type: 'list', text: '', buttonText: '', sections: [] },
   choice: { type: 'choice', choiceId: '', text: '' },

@@ -33,6 +33,7 @@ export const TYPE_CODE: { readonly [T in MessageType]: number } = {
   delete: 66,
   pin: 67,
   vote: 68,
+  rsvp: 69,
 }
 
 export const STATUS_CODE: { readonly [S in MessageStatus]: number } = {

@@ -28,6 +28,7 @@ export const EVENT_CODE: { readonly [N in EventName]: number } = {
   'message.poll_vote': 30,
   'message.pinned': 31,
   'message.starred': 32,
+  'message.event_response': 33,
   'status.received': 40,
   'contact.updated': 41,
   'group.updated': 42,

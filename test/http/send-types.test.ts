@@ -1,6 +1,6 @@
 /** Every type through its route: sent, decrypted by the other phone, shown again; and what each refuses. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { ASK_TYPES, type AskType } from '../../src/domain/content'
+import { ACTION_TYPES, ASK_TYPES, type AskType } from '../../src/domain/content'
 import { type CallOptions, startApp, type TestApp } from '../harness/app'
 import { film } from '../media/films'
 import { gif, hugePng, jpeg, png } from '../media/pictures'
@@ -207,6 +207,44 @@ describe('is sent, arrives, and is shown', () => {
     ] as never)
   })
 
+  test('rsvp: the present answer of each, ours and theirs', async () => {
+    const event = { name: 'Review', startsAt: '2030-01-01T09:00:00Z', guestsAllowed: true }
+    const { messageId } = await sent('event', event)
+    expect((await shown(messageId)).responses).toEqual([])
+    await send('rsvp', { targetMessageId: messageId, response: 'maybe' })
+    const { status } = await send('rsvp', { targetMessageId: messageId, response: 'going', extraGuests: 2 })
+    expect(status).toBe(200)
+    await server.ok('POST', `/sandbox/phones/${FRIEND}/messages`, {
+      body: { to: PHONE, content: { type: 'rsvp', targetMessageId: messageId, response: 'not_going' } },
+    })
+    const responses = await until(async () => {
+      const { responses } = (await shown(messageId)) as { responses: unknown[] }
+      return responses.length === 2 && responses
+    })
+    expect(responses).toEqual(
+      expect.arrayContaining([
+        { response: 'going', extraGuests: 2, from: 'me', timestamp: expect.any(String) },
+        { response: 'not_going', extraGuests: 0, from: FRIEND, timestamp: expect.any(String) },
+      ]),
+    )
+  })
+
+  test.each([
+    ['to a text', { name: null }, 'going', undefined, 'MESSAGE_NOT_SUITABLE'],
+    ['to an event that was canceled', { canceled: true }, 'going', undefined, 'MESSAGE_NOT_SUITABLE'],
+    ['with guests that nobody may bring', {}, 'going', 1, 'VALIDATION_ERROR'],
+    ['of no kind', {}, 'perhaps', undefined, 'VALIDATION_ERROR'],
+  ])('no answer %s', async (_, event, response, extraGuests, code) => {
+    const made = { name: 'Review', startsAt: '2030-01-01T09:00:00Z', ...event }
+    const messageId = made.name === null ? await target() : (await sent('event', made)).messageId
+    const { body } = await send('rsvp', {
+      targetMessageId: messageId,
+      response,
+      ...(extraGuests === undefined ? {} : { extraGuests }),
+    })
+    expect(body.code).toBe(code)
+  })
+
   test('forward: the same to somebody else', async () => {
     const messageId = await target('Pass it on')
     const { body } = await send('forward', { to: OTHER, messageId })
@@ -219,7 +257,7 @@ describe('is sent, arrives, and is shown', () => {
 
   test('every type has been sent', () => {
     const sentTypes = new Set<string>([...PLAIN, ...FILES].map(([type]) => type))
-    for (const type of ['album', 'reaction', 'edit', 'delete', 'pin', 'vote', 'forward']) sentTypes.add(type)
+    for (const type of ['album', ...ACTION_TYPES, 'forward']) sentTypes.add(type)
     expect([...sentTypes].sort()).toEqual([...ASK_TYPES].sort())
   })
 })
@@ -518,7 +556,7 @@ describe('how it is asked', () => {
   })
 
   test.each(ASK_TYPES)('the same Idempotency-Key twice: %s', async (type) => {
-    const bodies: Partial<Record<AskType, () => Promise<object> | object>> = {
+    const bodies: Record<AskType, () => Promise<object> | object> = {
       text: () => ({ to: FRIEND, text: 'k' }),
       image: () => ({ to: FRIEND, imageBase64: picture }),
       video: () => ({ to: FRIEND, videoBase64: film().toString('base64') }),
@@ -544,9 +582,13 @@ describe('how it is asked', () => {
         targetMessageId: (await sent('poll', { question: 'k', options: ['a', 'b'] })).messageId,
         options: ['a'],
       }),
+      rsvp: async () => ({
+        targetMessageId: (await sent('event', { name: 'k', startsAt: '2030-01-01T00:00:00Z' })).messageId,
+        response: 'going',
+      }),
       forward: async () => ({ to: OTHER, messageId: await target() }),
     }
-    const body = (await bodies[type]?.()) ?? {}
+    const body = await bodies[type]()
     const headers = { 'idempotency-key': `every-${type}` }
     const first = await send(type, body, { headers })
     expect({ status: first.status, body: first.body }).toMatchObject({

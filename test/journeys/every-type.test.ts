@@ -107,18 +107,23 @@ const sendText = async (to: string, text: string): Promise<string> =>
 
 const partOf = (message: WAMessage): proto.IMessage => normalizeMessageContent(message.message) ?? {}
 
+const ANSWERABLE = {
+  poll: { type: 'poll', question: 'Where?', options: ['here', 'there'], selectable: 1 },
+  event: { type: 'event', name: 'A party', startsAt: '2030-01-02T18:00:00.000Z', guestsAllowed: true },
+}
+
 /** A message of each side in this chat, for types that act on one. */
 async function targetsIn(kind: Kind, chat: 'person' | 'group', mine: boolean): Promise<string> {
   const ours = chat === 'person' ? ADA : group
   const theirs = chat === 'person' ? OURS : group
-  if (kind.target === 'poll') {
-    const poll = { type: 'poll', question: 'Where?', options: ['here', 'there'], selectable: 1 }
+  if (kind.target === 'poll' || kind.target === 'event') {
+    const made = ANSWERABLE[kind.target]
     if (mine) {
-      const { type: _, ...fields } = poll
+      const { type, ...fields } = made
       const body = { sessionId: session, to: ours, ...fields }
-      return (await app.ok<{ messageId: string }>('POST', '/api/messages/send/poll', { body })).messageId
+      return (await app.ok<{ messageId: string }>('POST', `/api/messages/send/${type}`, { body })).messageId
     }
-    return await say(ADA, theirs, poll)
+    return await say(ADA, theirs, made)
   }
   return mine ? await sendText(ours, 'a target') : await say(ADA, theirs, { type: 'text', text: 'a target' })
 }

@@ -2,7 +2,7 @@
 import { expect } from 'bun:test'
 import { createHash } from 'node:crypto'
 import { type proto, proto as protobuf, type WAMessage } from '@whiskeysockets/baileys'
-import type { Ask, MessageType } from '../../src/domain/content'
+import type { ActionType, Ask, MessageType } from '../../src/domain/content'
 import { film } from '../media/films'
 import { jpeg, movingWebp, png, webp } from '../media/pictures'
 import { loudThenSilent, mp3, opus, tone } from '../media/sounds'
@@ -13,6 +13,7 @@ export type Said = {
   deleted?: boolean
   reactions?: Record<string, string> | unknown[]
   votes?: unknown
+  responses?: unknown
   pinned?: boolean
 }
 
@@ -41,7 +42,7 @@ export type Kind = {
   raw?: (part: proto.IMessage, message: WAMessage) => boolean
   /** Judges the file at the other side. */
   bytes?: (file: Buffer) => void
-  target?: 'own' | 'other' | 'poll'
+  target?: 'own' | 'other' | 'poll' | 'event'
   event?: string
   /** What has become of the target. */
   after?: (target: string, world: AfterWorld) => Promise<void>
@@ -79,7 +80,7 @@ const plain = (
 })
 
 const action = (
-  type: 'reaction' | 'edit' | 'delete' | 'pin' | 'vote',
+  type: ActionType,
   target: NonNullable<Kind['target']>,
   fields: Fields,
   event: string,
@@ -381,6 +382,21 @@ const BOTH: Kind[] = [
       { option: 'there', count: 1, voters: [by === 'us' ? 'me' : ADA] },
     ])
   }),
+  action(
+    'rsvp',
+    'event',
+    { response: 'going', extraGuests: 1 },
+    'message.event_response',
+    async (target, { viewOf, shownAt, by, ADA, OURS }) => {
+      expect((await viewOf(target)).responses).toEqual([
+        { response: 'going', extraGuests: 1, from: by === 'us' ? 'me' : ADA, timestamp: expect.any(String) },
+      ])
+      const who = by === 'us' ? OURS : ADA
+      expect((await shownAt(ADA)).responses).toEqual([
+        expect.objectContaining({ response: 'going', extraGuests: 1, from: `${who}@s.whatsapp.net` }),
+      ])
+    },
+  ),
   {
     name: 'forwarded text',
     type: 'text',

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { decryptPollVote, proto, type WAMessage } from '@whiskeysockets/baileys'
 import type { PhoneContent } from '../../src/sandbox/content-schemas'
-import { openVote, optionHash, sealVote } from '../../src/sandbox/content-votes'
+import { openAnswer, openVote, optionHash, sealAnswer, sealVote } from '../../src/sandbox/content-votes'
 import type { Phone } from '../../src/sandbox/phone'
 import { type BaileysClient, pairWithBaileys, startSandbox, type TestSandbox } from '../harness/sandbox'
 
@@ -295,7 +295,7 @@ describe('a phone refuses', () => {
     await eve.waitForMessage((message) => message.id === other)
     const secretOf = async (each: string) =>
       (await heardBy(adas, { id: each })).message?.messageContextInfo?.messageSecret ?? new Uint8Array()
-    const ballot = { secret: await secretOf(id), pollId: id, creator: bob.lid, voter: eve.lid }
+    const ballot = { secret: await secretOf(id), targetId: id, creator: bob.lid, voter: eve.lid }
     const cast = async (changed: Partial<typeof ballot>, options: string[]) => {
       const vote = sealVote({ ...ballot, ...changed }, options)
       const sent = await eve.send(
@@ -306,7 +306,7 @@ describe('a phone refuses', () => {
     }
     expect(await cast({ voter: ada.lid }, ['a'])).toContain('sealed')
     expect(await cast({ secret: await secretOf(other) }, ['a'])).toContain('sealed')
-    expect(await cast({ pollId: other }, ['a'])).toContain('sealed')
+    expect(await cast({ targetId: other }, ['a'])).toContain('sealed')
     expect(await cast({}, ['a', 'b'])).toContain('so many')
     expect(await cast({}, ['c'])).toContain('no such option')
     expect(ada.message(id)?.votes).toEqual([])
@@ -314,6 +314,35 @@ describe('a phone refuses', () => {
     expect(await cast({}, ['a'])).toBeUndefined()
     expect(await cast({ voter: eve.jid, creator: bob.jid }, ['b'])).toBeUndefined()
     expect(ada.message(id)?.tally).toEqual({ a: 0, b: 1 })
+  })
+
+  test('answers to events that are forged, too late, or bring guests that nobody may bring', async () => {
+    const party = { type: 'event', name: 'A party', startsAt: '2030-01-01T00:00:00.000Z' } as const
+    const id = await said(party, group)
+    const open = await said({ ...party, guestsAllowed: true }, group)
+    const off = await said({ ...party, canceled: true }, group)
+    await eve.waitForMessage((message) => message.id === off)
+    const heard = await heardBy(adas, { id })
+    const secret = heard.message?.messageContextInfo?.messageSecret ?? new Uint8Array()
+    const ballot = { secret, targetId: id, creator: bob.lid, voter: ada.lid }
+    const forged = {
+      encEventResponseMessage: {
+        eventCreationMessageKey: key(id),
+        ...sealAnswer(ballot, { response: 'going' }, Date.now()),
+      },
+    }
+    expect((await arrived(ada, await eve.send(group, raw(forged)))).refused).toContain('sealed')
+    const answer = async (targetMessageId: string, more: { extraGuests?: number } = {}) =>
+      arrived(ada, await eve.send(group, { type: 'rsvp', response: 'going', targetMessageId, ...more }))
+    expect((await answer(off)).refused).toContain('canceled')
+    expect((await answer(id, { extraGuests: 1 })).refused).toContain('brought along')
+    expect(ada.message(id)?.responses).toEqual([])
+    // Control: what may be.
+    expect((await answer(id)).refused).toBeUndefined()
+    expect((await answer(open, { extraGuests: 1 })).refused).toBeUndefined()
+    expect(ada.message(open)?.responses).toMatchObject([{ from: eve.jid, response: 'going', extraGuests: 1 }])
+    await arrived(ada, await eve.send(group, { type: 'rsvp', response: 'maybe', targetMessageId: open }))
+    expect(ada.message(open)?.responses).toMatchObject([{ from: eve.jid, response: 'maybe', extraGuests: 0 }])
   })
 
   test('a reaction that its sender made before the one that is there', async () => {
@@ -365,11 +394,11 @@ test('what was done to a message before it came is done when it comes', async ()
 })
 
 test('a sealed vote opens for nobody else (control: it opens for its poll and voter)', () => {
-  const ballot = { secret: Buffer.alloc(32, 1), pollId: 'P', creator: 'c@lid', voter: 'v@lid' }
+  const ballot = { secret: Buffer.alloc(32, 1), targetId: 'P', creator: 'c@lid', voter: 'v@lid' }
   const vote = sealVote(ballot, ['x'])
   expect(openVote(ballot, vote)).toEqual([optionHash('x')])
   for (const changed of [
-    { pollId: 'Q' },
+    { targetId: 'Q' },
     { creator: 'd@lid' },
     { voter: 'w@lid' },
     { secret: Buffer.alloc(32) },
@@ -377,6 +406,10 @@ test('a sealed vote opens for nobody else (control: it opens for its poll and vo
     expect(openVote({ ...ballot, ...changed }, vote)).toBeNull()
   }
   expect(openVote(ballot, {})).toBeNull()
+  const answer = sealAnswer(ballot, { response: 'maybe', extraGuests: 2 }, 1)
+  expect(openAnswer(ballot, answer)).toEqual({ response: 'maybe', extraGuests: 2 })
+  expect(openAnswer(ballot, vote)).toBeNull()
+  expect(openVote(ballot, answer)).toBeNull()
 })
 
 test('the server is told, in the clear, what kind of thing is done', async () => {

@@ -313,6 +313,30 @@ describe('pins and votes', () => {
     expect(at('T').afterlife.pinnedUntil).toBeNull()
   })
 
+  test('an answer replaces the same person’s, and counts for events only', async () => {
+    const event = { type: 'event', name: 'n', startsAt: '2030-01-01T00:00:00Z' } as const
+    const answer = (response: 'going' | 'maybe', more: object = {}): Content => ({
+      type: 'rsvp',
+      targetMessageId: 'T',
+      response,
+      ...more,
+    })
+    await commit(
+      said('T', event, { chat: GROUP, sender: ada }),
+      said('X', { type: 'text', text: 'no event' }, { chat: GROUP, sender: ada }),
+      said('R1', answer('going', { extraGuests: 1 }), { chat: GROUP, sender: ada }),
+      said('R2', answer('maybe'), { chat: GROUP, sender: ada, timestamp: NOW + 1_000 }),
+      said('R3', answer('going'), { chat: GROUP, sender: ada, timestamp: NOW - 1_000 }),
+      own('R4', answer('going', { extraGuests: 3 }), { chat: GROUP, status: 'sent', timestamp: NOW + 2_000 }),
+      said('R5', { type: 'rsvp', targetMessageId: 'X', response: 'going' }, { chat: GROUP, sender: ada }),
+    )
+    expect(at('T').afterlife.responses).toEqual([
+      { response: 'maybe', extraGuests: 0, from: ada, at: NOW + 1_000 },
+      { response: 'going', extraGuests: 3, from: 'me', at: NOW + 2_000 },
+    ])
+    expect(at('X').afterlife.responses).toEqual([])
+  })
+
   test('a vote replaces the same person’s, and counts in polls only', async () => {
     await commit(
       said('T', poll, { chat: GROUP, sender: ada }),

@@ -1,7 +1,7 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { Fact } from '../../src/domain/changes'
-import { type Content, MESSAGE_TYPES } from '../../src/domain/content'
+import { ACTION_TYPES, type Content, MESSAGE_TYPES } from '../../src/domain/content'
 import { asJid, asMessageId, asTenantId, phoneJid } from '../../src/domain/ids'
 import { asFileId } from '../../src/domain/media'
 import { type Message, type MessageStatus, NO_AFTERLIFE } from '../../src/domain/message'
@@ -85,6 +85,7 @@ const EXAMPLES: { [T in Content['type']]: Extract<Content, { type: T }> } = {
   choice: { type: 'choice', choiceId: '1', text: 'r' },
   product: { type: 'product', productId: '1', title: 'p', price: 9.5 },
   invite: { type: 'invite', groupId: '1@g.us', subject: 's', inviteCode: 'c' },
+  rsvp: { type: 'rsvp', targetMessageId: 'E', response: 'going', extraGuests: 2 },
   unknown: { type: 'unknown', kind: 'paymentInviteMessage' },
 }
 
@@ -108,7 +109,7 @@ describe('every type', () => {
         })
         expect(at(`BLANK-${content.type}`)).toMatchObject({ ...blankBody(content.type), raw: null })
       }
-      expect(list({ limit: 1 }).total).toBe(2 * (MESSAGE_TYPES.length - 5))
+      expect(list({ limit: 1 }).total).toBe(2 * (MESSAGE_TYPES.length - ACTION_TYPES.length))
     })
   }
 
@@ -116,7 +117,7 @@ describe('every type', () => {
     const codes = MESSAGE_TYPES.map((type) => TYPE_CODE[type])
     expect(new Set(codes).size).toBe(codes.length)
     const actions = MESSAGE_TYPES.filter((type) => TYPE_CODE[type] >= FIRST_ACTION)
-    expect(actions.sort()).toEqual(['delete', 'edit', 'pin', 'reaction', 'vote'])
+    expect(actions.sort()).toEqual([...ACTION_TYPES].sort())
     expect(new Set(Object.values(STATUS_CODE)).size).toBe(7)
   })
 

@@ -9,7 +9,7 @@ import type { PhoneContent } from '../../src/sandbox/content-schemas'
 import type { Phone } from '../../src/sandbox/phone'
 import { readContent } from '../../src/whatsapp/baileys/content/read'
 import { until } from '../harness/measure'
-import { ALL, POLL } from './content/samples'
+import { ALL, EVENT, POLL, targetFor } from './content/samples'
 import { type StockBaileys, stockBaileys } from './support/stock'
 import { context, createWorld, remember, type TestSession, type TestWorld } from './support/world'
 
@@ -67,7 +67,9 @@ async function targetOf(content: SendableContent, chat: string): Promise<Pointed
     await bob.waitForMessage((message) => message.id === id)
     return { id, raw, chat: asJid(chat), sender: asJid(alice.lid), fromMe: true }
   }
-  const { id } = await bob.send(chat === group ? group : alice.jid, { ...POLL })
+  const { id } = await bob.send(chat === group ? group : alice.jid, {
+    ...(targetFor(content.type) as PhoneContent),
+  })
   const { raw } = await received(session, id)
   return { id, raw, chat: asJid(chat), sender: asJid(bob.lid), fromMe: false }
 }
@@ -108,7 +110,7 @@ describe.each([
     expect(cardless(copy.content)).toEqual(cardless(asTold(content)))
 
     const heard = await stock.heard(id)
-    if (content.type !== 'vote') {
+    if (content.type !== 'vote' && content.type !== 'rsvp') {
       const read = heard.message && readContent(heard.message)
       expect(cardless(read?.content ?? {})).toEqual(cardless(asTold(content)))
     }
@@ -241,6 +243,9 @@ describe.each([
     const ours = await send({ ...POLL }, chat())
     await bob.waitForMessage((message) => message.id === ours.id)
     await alice.waitForMessage((message) => message.id === ours.id)
+    const event = await send({ ...EVENT }, chat())
+    await bob.waitForMessage((message) => message.id === event.id)
+    await alice.waitForMessage((message) => message.id === event.id)
     const { id: theirs } = await bob.send(to(), { ...POLL })
     await received(session, theirs)
     await alice.waitForMessage((message) => message.id === theirs)
@@ -254,6 +259,9 @@ describe.each([
       [alice, { type: 'reaction', emoji: '👀', targetMessageId: theirs }],
       [alice, { type: 'vote', targetMessageId: theirs, options: ['later'] }],
       [alice, { type: 'vote', targetMessageId: ours.id, options: ['now'] }],
+      [bob, { type: 'rsvp', targetMessageId: event.id, response: 'going', extraGuests: 2 }],
+      [bob, { type: 'rsvp', targetMessageId: event.id, response: 'not_going' }],
+      [alice, { type: 'rsvp', targetMessageId: event.id, response: 'maybe' }],
       [bob, { type: 'delete', targetMessageId: theirs }],
     ]
     for (const [who, content] of done) {

@@ -82,6 +82,13 @@ function voteOf(ask: AskOf<'vote'>, { target }: Found): ContentOf<'vote'> {
   return { ...ask, options }
 }
 
+function rsvpOf(ask: AskOf<'rsvp'>, { target }: Found): ContentOf<'rsvp'> {
+  const event = target?.content
+  if (ask.extraGuests !== undefined && event?.type === 'event' && !event.guestsAllowed)
+    throw wrong('/extraGuests', 'Nobody may be brought along to this event')
+  return ask
+}
+
 type Rows = { [T in PlainAskType]: (ask: AskOf<T>, found: Found) => ContentOf<T> }
 
 const ROWS: Rows = {
@@ -118,6 +125,7 @@ const ROWS: Rows = {
     ...(pinned ? { seconds } : {}),
   }),
   vote: voteOf,
+  rsvp: rsvpOf,
 }
 
 /** The content of a message; throws `VALIDATION_ERROR` or `MESSAGE_NOT_SUITABLE`. */

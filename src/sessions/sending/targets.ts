@@ -46,6 +46,14 @@ const CHECKS: Record<Action['type'], Check> = {
       : raw === null
         ? 'The secret of that poll was not kept'
         : null,
+  rsvp: ({ content, raw }) =>
+    content.type !== 'event'
+      ? 'That message is no event'
+      : content.canceled
+        ? 'That event was canceled'
+        : raw === null
+          ? 'The secret of that event was not kept'
+          : null,
 }
 
 /** The message that an action is about, once it is certain that this can be done with it. */

@@ -1,12 +1,14 @@
 /**
- * What the phone hands over after linking → reports of bounded size, oldest message first. Reactions, votes and stars lie
- * inside the messages they belong to; they become messages of their own, behind their target.
+ * What the phone hands over after linking → reports of bounded size, oldest message first. Reactions, votes, answers and
+ * stars lie inside the messages they belong to; they become messages of their own, behind their target.
  */
 import { type BaileysEventMap, proto, toNumber, type WAMessage } from '@whiskeysockets/baileys'
+import type { Content } from '../../domain/content'
 import { asMessageId } from '../../domain/ids'
 import type { Identity } from '../../domain/session'
 import type { IncomingMessage, Report } from '../../domain/whatsapp'
 import { earlierOf } from './content/earlier'
+import { answerOf } from './content/event'
 import { optionsOf } from './content/poll'
 import { messageOf, toldAs } from './messages'
 import type { Know } from './people'
@@ -90,13 +92,28 @@ function* withAdditions(message: WAMessage, { me, know, now }: HistoryAround): G
     const one = messageOf(reactionTo(message, reaction), around)
     if (one !== null) yield one
   }
-  const { options } = earlierOf(message.message ?? {})
-  for (const update of message.pollUpdates ?? []) {
-    const [voter, content] = voteOn(message, update)
-    const chosen = optionsOf(update.vote?.selectedOptions ?? [], options)
-    const vote = { type: 'vote', targetMessageId: told.id, options: chosen } as const
-    const one = toldAs(voter, { content: vote, mentions: [], quoted: null, context: {} }, content, around)
+  for (const [by, content] of sealedAdditions(message, told.id)) {
+    const read = { content, mentions: [], quoted: null, context: {} }
+    const one = toldAs(by, read, by.message ?? {}, around)
     if (one !== null) yield one
+  }
+}
+
+/** What had been sealed; the phone hands it over opened. */
+function* sealedAdditions(message: WAMessage, targetMessageId: string): Generator<[WAMessage, Content]> {
+  const { options } = earlierOf(message.message ?? {})
+  for (const { pollUpdateMessageKey, vote, senderTimestampMs } of message.pollUpdates ?? []) {
+    const part = { pollUpdateMessage: { pollCreationMessageKey: message.key, senderTimestampMs } }
+    const chosen = optionsOf(vote?.selectedOptions ?? [], options)
+    yield [
+      addition(message, pollUpdateMessageKey, senderTimestampMs, part),
+      { type: 'vote', targetMessageId, options: chosen },
+    ]
+  }
+  for (const { eventResponseMessageKey, eventResponseMessage, timestampMs } of message.eventResponses ?? []) {
+    const answer = answerOf(targetMessageId, eventResponseMessage ?? {})
+    const part = { encEventResponseMessage: { eventCreationMessageKey: message.key } }
+    if (answer) yield [addition(message, eventResponseMessageKey, timestampMs, part), answer]
   }
 }
 
@@ -108,23 +125,20 @@ const inChatOf = (target: WAMessage, key: proto.IMessageKey | null | undefined):
   remoteJid: target.key.remoteJid ?? null,
 })
 
-function reactionTo(target: WAMessage, { key, text, senderTimestampMs }: proto.IReaction): WAMessage {
+const reactionTo = (target: WAMessage, { key, text, senderTimestampMs }: proto.IReaction): WAMessage =>
+  addition(target, key, senderTimestampMs, { reactionMessage: { key: target.key, text, senderTimestampMs } })
+
+function addition(
+  target: WAMessage,
+  key: proto.IMessageKey | null | undefined,
+  ms: Parameters<typeof toNumber>[0],
+  part: object,
+): WAMessage {
   return {
     key: inChatOf(target, key),
-    message: proto.Message.fromObject({ reactionMessage: { key: target.key, text, senderTimestampMs } }),
-    messageTimestamp: secondsOf(senderTimestampMs, target),
+    message: proto.Message.fromObject(part),
+    messageTimestamp: secondsOf(ms, target),
   }
-}
-
-function voteOn(target: WAMessage, update: proto.IPollUpdate): [WAMessage, proto.IMessage] {
-  const content = proto.Message.fromObject({
-    pollUpdateMessage: {
-      pollCreationMessageKey: target.key,
-      senderTimestampMs: update.senderTimestampMs,
-    },
-  })
-  const key = inChatOf(target, update.pollUpdateMessageKey)
-  return [{ key, message: content, messageTimestamp: secondsOf(update.senderTimestampMs, target) }, content]
 }
 
 function starredOf(messages: readonly WAMessage[]): ReturnType<typeof starsOf> {

@@ -9,6 +9,7 @@ import {
   type MessageRelayOptions,
   type proto,
 } from '@whiskeysockets/baileys'
+import { some } from './content/shapes'
 import { unwrap } from './content/wrappers'
 
 const EDIT = { words: '1', pin: '2', byAuthor: '7', byAdmin: '8' } as const
@@ -27,10 +28,14 @@ export function frameOf(
   me: string | null,
 ): Frame {
   const { inner } = unwrap(message)
-  const edit = editOf(inner, to)
   const meta = metaOf(inner)
+  const attributes = {
+    ...some('edit', editOf(inner, to)),
+    // Baileys takes an answer to an event for a text.
+    ...(inner.encEventResponseMessage ? { type: 'event' } : {}),
+  }
   return {
-    ...(edit === null ? {} : { additionalAttributes: { edit } }),
+    ...(Object.keys(attributes).length > 0 ? { additionalAttributes: attributes } : {}),
     ...(meta === null ? {} : { additionalNodes: [meta] }),
     ...(isJidStatusBroadcast(to)
       ? { statusJidList: [...new Set([...audience, ...(me === null ? [] : [me])])] }
@@ -57,5 +62,6 @@ function metaOf(inner: proto.IMessage): BinaryNode | null {
     return meta({ polltype: 'creation' })
   }
   if (inner.pollUpdateMessage) return meta({ polltype: 'vote' })
+  if (inner.encEventResponseMessage) return meta({ event_type: 'response' })
   return inner.eventMessage ? meta({ event_type: 'creation' }) : null
 }

@@ -14,6 +14,14 @@ export const POLL: ContentOf<'poll'> = {
   options: ['now', 'later', 'never'],
   selectable: 2,
 }
+export const EVENT: ContentOf<'event'> = {
+  type: 'event',
+  name: 'A party',
+  startsAt: '2030-01-02T03:04:00.000Z',
+  guestsAllowed: true,
+}
+/** What an action of this type can be about. */
+export const targetFor = (type: string): SendableContent => (type === 'rsvp' ? EVENT : POLL)
 export const pointed = (content: SendableContent, more: Partial<Pointed> = {}): Pointed => ({
   id: 'TARGET',
   raw: writeContent(content, context()),
@@ -136,6 +144,11 @@ export const SAMPLES: { [T in SendableType]: ContentOf<T>[] } = {
   vote: [
     { type: 'vote', targetMessageId: 'TARGET', options: ['now', 'never'] },
     { type: 'vote', targetMessageId: 'TARGET', options: [] },
+  ],
+  rsvp: [
+    { type: 'rsvp', targetMessageId: 'EVENT', response: 'going', extraGuests: 2 },
+    { type: 'rsvp', targetMessageId: 'EVENT', response: 'not_going' },
+    { type: 'rsvp', targetMessageId: 'EVENT', response: 'maybe' },
   ],
 }
 

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { createCipheriv, hkdfSync } from 'node:crypto'
-import { decryptPollVote, proto } from '@whiskeysockets/baileys'
+import { decryptEventResponse, decryptPollVote, proto } from '@whiskeysockets/baileys'
 import { asJid } from '../../../src/domain/ids'
 import { createRecollection, earlierOf } from '../../../src/whatsapp/baileys/content/earlier'
+import { answerOf } from '../../../src/whatsapp/baileys/content/event'
 import { readContent, type Surroundings } from '../../../src/whatsapp/baileys/content/read'
 import { writeContent } from '../../../src/whatsapp/baileys/content/write'
 import { context } from '../support/world'
-import { POLL, pointed } from './samples'
+import { EVENT, POLL, pointed } from './samples'
 
 const target = pointed(POLL, { sender: asJid('7@lid') })
 const secret = earlierOf(proto.Message.decode(target.raw)).secret ?? new Uint8Array()
@@ -72,6 +73,58 @@ describe('votes', () => {
       if (message.pollUpdateMessage) message.pollUpdateMessage.vote = { encPayload, encIv: Buffer.alloc(12) }
       expect(readContent(message, knowing({ others: ['7@lid'] }))?.content.type).toBe('unknown')
     }
+  })
+})
+
+describe('answers to events', () => {
+  const event = pointed(EVENT, { sender: asJid('7@lid') })
+  const eventSecret = earlierOf(proto.Message.decode(event.raw)).secret ?? new Uint8Array()
+  const answer = { type: 'rsvp', targetMessageId: 'TARGET', response: 'maybe', extraGuests: 1 } as const
+  const sealed = (given: Parameters<typeof context>[0] = {}) =>
+    proto.Message.decode(writeContent(answer, context({ target: event, ...given })))
+  const inEvent = (given: Partial<Surroundings>): Surroundings =>
+    knowing({ earlier: () => earlierOf(proto.Message.decode(event.raw)), ...given })
+
+  test('are sealed as Baileys opens them', () => {
+    const part = sealed().encEventResponseMessage
+    const people = { eventEncKey: eventSecret, eventMsgId: 'TARGET', responderJid: '100@lid' }
+    const opened = decryptEventResponse(part ?? {}, { ...people, eventCreatorJid: '7@lid' })
+    expect(opened).toMatchObject({ response: 3, extraGuestCount: 1 })
+    expect(Number(opened.timestampMs)).toBe(1_700_000_000_000)
+    expect(part?.eventCreationMessageKey).toMatchObject({ remoteJid: '1@lid', fromMe: false, id: 'TARGET' })
+  })
+
+  test.each<[string, Partial<Surroundings>, boolean]>([
+    [
+      'by either address of the guest',
+      { authors: ['49100@s.whatsapp.net', '100@lid'], others: ['7@lid'] },
+      true,
+    ],
+    ['not as somebody else', { authors: ['8@lid'], others: ['7@lid'] }, false],
+    ['not without the event', { earlier: () => null, others: ['7@lid'] }, false],
+  ])('are opened %s', (_, given, opens) => {
+    expect(readContent(sealed(), inEvent(given))?.content).toEqual(
+      opens ? answer : { type: 'unknown', kind: 'encEventResponseMessage' },
+    )
+  })
+
+  test('a vote is no answer, and an answer of no kind is none', () => {
+    const { encPayload, encIv } = vote().pollUpdateMessage?.vote ?? {}
+    const part = {
+      eventCreationMessageKey: { id: 'TARGET' },
+      encPayload: encPayload ?? null,
+      encIv: encIv ?? null,
+    }
+    expect(readContent({ encEventResponseMessage: part }, knowing({ others: ['7@lid'] }))?.content.type).toBe(
+      'unknown',
+    )
+    expect(answerOf('TARGET', { response: 0 })).toBeNull()
+    expect(answerOf('TARGET', { response: 9 as never })).toBeNull()
+  })
+
+  test('can be given to events alone', () => {
+    expect(() => sealed({ target })).toThrow('cannot be done')
+    expect(() => sealed({ target: pointed({ type: 'text', text: 'x' }) })).toThrow('cannot be done')
   })
 })
 

@@ -10,11 +10,12 @@ import { type ReadMessage, readContent, type Surroundings } from '../../../src/w
 import { unwrap } from '../../../src/whatsapp/baileys/content/wrappers'
 import { writeContent } from '../../../src/whatsapp/baileys/content/write'
 import { context } from '../support/world'
-import { ALL, POLL, pointed } from './samples'
+import { ALL, EVENT, POLL, pointed } from './samples'
 
 const target = pointed(POLL)
+const event = pointed(EVENT, { id: 'EVENT' })
 const voting: Surroundings = {
-  earlier: () => earlierOf(proto.Message.decode(target.raw)),
+  earlier: (id) => earlierOf(proto.Message.decode(id === 'EVENT' ? event.raw : target.raw)),
   authors: ['100@lid'],
   others: ['1@lid'],
   addresses: () => [],
@@ -27,7 +28,7 @@ function read(raw: Uint8Array): ReadMessage {
   return found
 }
 const written = (content: SendableContent, given: Partial<EncodeContext> = {}) =>
-  writeContent(content, context({ target, ...given }))
+  writeContent(content, context({ target: content.type === 'rsvp' ? event : target, ...given }))
 
 /** A card is told as it went over the wire, too. */
 const withoutCards = (content: object) =>
@@ -56,7 +57,7 @@ describe('every type', () => {
 
   test.each(ALL)('%s has a secret of its own, unless another message’s seals it', (_, content) => {
     const secret = () => earlierOf(decoded(written(content))).secret
-    if (content.type === 'reaction' || content.type === 'vote') expect(secret()).toBeNull()
+    if (['reaction', 'vote', 'rsvp'].includes(content.type)) expect(secret()).toBeNull()
     else {
       expect(secret()?.length).toBe(32)
       expect(secret()).not.toEqual(secret())

@@ -48,5 +48,6 @@ export function earlierOf(message: proto.IMessage): Earlier {
   return {
     secret: secret && secret.length > 0 ? secret : null,
     options: (poll?.options ?? []).map(({ optionName }) => optionName ?? ''),
+    isEvent: inner.eventMessage !== null && inner.eventMessage !== undefined,
   }
 }

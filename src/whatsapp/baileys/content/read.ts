@@ -12,7 +12,7 @@ import { readDelete, readEdit, readPin, readReaction } from './actions'
 import { bounded, cutText } from './bounds'
 import { readButtons, readChoice, readInvite, readList, readProduct } from './business'
 import { contextOf, mentionsOf, readContext } from './context'
-import { readEvent } from './event'
+import { readEvent, readRsvp } from './event'
 import { readAlbum, readAudio, readDocument, readImage, readSticker, readVideo } from './files'
 import { readContact } from './people'
 import { readLocation } from './place'
@@ -50,6 +50,7 @@ const READERS: { [T in MessageType]: PartReaders<T> } = {
   delete: readDelete,
   pin: readPin,
   vote: readVote,
+  rsvp: readRsvp,
   buttons: readButtons,
   list: readList,
   choice: readChoice,

@@ -1,6 +1,6 @@
 /**
- * Messages that are encrypted a second time, for those only who know the message they belong to: votes and, in
- * announcement groups of communities, reactions.
+ * Messages that are encrypted a second time, for those only who know the message they belong to: votes, answers to events
+ * and, in announcement groups of communities, reactions.
  *
  * key = HKDF-SHA256(secret of the target, no salt, target id ‖ its author ‖ author of the addition ‖ purpose); AES-256-GCM
  * with a 12-byte nonce. Addresses are those without device; whether phone number or LID depends on how the two devices
@@ -10,8 +10,12 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 import type { proto } from '@whiskeysockets/baileys'
 import type { Reading } from './shapes'
 
-/** What an addition is; its name takes part in the key. Votes also bind id and voter to the ciphertext. */
-const PURPOSES = { vote: 'Poll Vote', reaction: 'Enc Reaction' } as const
+/** What an addition is: a name that takes part in the key, and whether target and author are bound to the ciphertext. */
+const PURPOSES = {
+  vote: { name: 'Poll Vote', binds: true },
+  rsvp: { name: 'Event Response', binds: true },
+  reaction: { name: 'Enc Reaction', binds: false },
+} as const
 export type Purpose = keyof typeof PURPOSES
 
 const TAG_LENGTH = 16
@@ -20,12 +24,12 @@ const TAG_LENGTH = 16
 export type Binding = { targetId: string; targetAuthor: string; author: string }
 
 function keyOf(purpose: Purpose, secret: Uint8Array, { targetId, targetAuthor, author }: Binding): Buffer {
-  const info = `${targetId}${targetAuthor}${author}${PURPOSES[purpose]}`
+  const info = `${targetId}${targetAuthor}${author}${PURPOSES[purpose].name}`
   return Buffer.from(hkdfSync('sha256', secret, new Uint8Array(), info, 32))
 }
 
 const boundTo = (purpose: Purpose, { targetId, author }: Binding): Buffer =>
-  Buffer.from(purpose === 'vote' ? `${targetId}\0${author}` : '')
+  Buffer.from(PURPOSES[purpose].binds ? `${targetId}\0${author}` : '')
 
 /** Encrypts an addition to a message. */
 export function seal(

@@ -7,8 +7,8 @@ import type { EncodeContext } from '../../../domain/whatsapp'
 export type PartName = Extract<keyof proto.IMessage, string>
 export type Part<K extends PartName> = NonNullable<proto.IMessage[K]>
 
-/** What later messages need of an earlier one: the secret to open votes and reactions with, the answers of a poll. */
-export type Earlier = { secret: Uint8Array | null; options: readonly string[] }
+/** What later messages need of an earlier one: the secret to open votes, answers and reactions with, the options of a poll. */
+export type Earlier = { secret: Uint8Array | null; options: readonly string[]; isEvent: boolean }
 
 /** What a reader may want to know besides the part itself. */
 export type Reading = {

@@ -6,11 +6,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { proto } from '@whiskeysockets/baileys'
-import { isAction, type SendableContent, type SendableType } from '../../../domain/content'
+import { type ActionType, isAction, type SendableContent, type SendableType } from '../../../domain/content'
 import type { EncodeContext } from '../../../domain/whatsapp'
 import { writeDelete, writeEdit, writePin, writeReaction } from './actions'
 import { writeContext } from './context'
-import { writeEvent } from './event'
+import { writeEvent, writeRsvp } from './event'
 import { inAlbum, writeAlbum, writeAudio, writeDocument, writeImage, writeSticker, writeVideo } from './files'
 import { writeContact } from './people'
 import { writeLocation } from './place'
@@ -36,9 +36,18 @@ const WRITERS: { [T in SendableType]: Writer<T> } = {
   delete: writeDelete,
   pin: writePin,
   vote: writeVote,
+  rsvp: writeRsvp,
 }
 
-const WITHOUT_SECRET: ReadonlySet<SendableType> = new Set(['reaction', 'vote'])
+/** Nothing can be added to these: they are additions themselves. */
+const ADDITIONS: { readonly [T in ActionType]: boolean } = {
+  reaction: true,
+  vote: true,
+  rsvp: true,
+  edit: false,
+  delete: false,
+  pin: false,
+}
 const SECRET_LENGTH = 32
 
 /**
@@ -48,7 +57,7 @@ const SECRET_LENGTH = 32
 export function writeContent(content: SendableContent, context: EncodeContext): Uint8Array {
   const message = (WRITERS[content.type] as Writer<SendableType>)(content, context)
   if (!isAction(content)) addContext(message, context)
-  return encoded(message, context, !WITHOUT_SECRET.has(content.type))
+  return encoded(message, context, !isAction(content) || !ADDITIONS[content.type])
 }
 
 /** Puts quotes, mentions and the like into the part that holds the content. */
