@@ -248,6 +248,40 @@ describe('an upload', () => {
     ).toBe(true)
   })
 
+  test('is taken once, though its source ends some time after its last byte', async () => {
+    const bytes = randomBytes(2_000)
+    const fetchFile = guarded()
+    const statuses: number[] = []
+    const late = transfer({
+      async fetch(url, init) {
+        const response = await fetchFile(url, init)
+        // Its words are still to come when the source ends.
+        await ended.promise
+        await Bun.sleep(1)
+        init.signal?.throwIfAborted()
+        statuses.push(response.status)
+        return response
+      },
+    })
+    const ended = Promise.withResolvers<void>()
+    let readings = 0
+    const pointer = await late.upload({
+      kind: 'document',
+      size: bytes.length,
+      forChannel: true,
+      async *open() {
+        yield bytes
+        // The host answers as soon as it has all bytes that it was told of.
+        await Bun.sleep(30)
+        readings += 1
+        // The first reading is for the hashes.
+        if (readings === 2) ended.resolve()
+      },
+    })
+    expect(pointer.directPath).toStartWith('/')
+    expect(statuses).toEqual([200])
+  })
+
   test('is tried again while the host is out of order, and goes through when it is well', async () => {
     sandbox.server.faults.add({ kind: 'media_refuse', all: true, status: 503, times: 2 })
     const pointer = await transfer().upload(sourceOf(randomBytes(100_000)))

@@ -132,14 +132,20 @@ async function post(hostname: string, auth: string, delivery: Delivery): Promise
       async pull(controller) {
         disarm()
         disarm = clock.after(stallMs, stop)
+        let next: IteratorResult<Uint8Array>
         try {
-          const { done, value } = await bytes.next()
-          if (done) controller.close()
-          else controller.enqueue(value)
+          next = await bytes.next()
         } catch (thrown) {
           sourceFailure = { thrown }
           controller.error(thrown)
           stop()
+          return
+        }
+        try {
+          if (next.done) controller.close()
+          else controller.enqueue(next.value)
+        } catch {
+          // The request has let go of it meanwhile, because it has all bytes or has failed: its own outcome says which.
         }
       },
     },
