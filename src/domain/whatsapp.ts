@@ -36,6 +36,8 @@ export type Report =
   | { kind: 'stars'; stars: { messageId: MessageId; fromMe: boolean; starred: boolean }[] }
   /** WhatsApp has told, unasked, what this number may not do; null = nothing is forbidden any more. */
   | { kind: 'restriction'; restriction: Restriction | null }
+  /** Somebody has set after how many seconds messages of a chat vanish from now on; 0 = they stay. */
+  | { kind: 'vanishing'; chat: Jid; seconds: number }
   | { kind: 'contacts'; contacts: { party: Party; name: string | null }[] }
   | { kind: 'groups'; groups: { id: Jid; subject: string | null; participants: number | null }[] }
   | { kind: 'participants'; group: Jid; action: string; participants: Party[]; by: Party | null }

@@ -10,7 +10,7 @@ import type { Report, StatusReport } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import type { Places } from './payload'
-import { type DataReport, factsOf, type LifeReport, momentaryEvent } from './recorder'
+import { type DataReport, factsOf, type LifeReport, momentaryEvent, type VanishingReport } from './recorder'
 
 /** Facts of one commit. */
 const BATCH = 500
@@ -35,6 +35,8 @@ export type IntakeParts = {
   onStatuses: (statuses: readonly StatusReport[]) => void
   /** Messages that are on disk now; those of the history are not among them. */
   onMessages: (messages: readonly Message[]) => void
+  /** A chat was set to let its messages vanish, or to keep them. */
+  onVanishing: (report: VanishingReport) => void
   /** WhatsApp has told what the number may not do. */
   onRestriction: (restriction: Restriction | null) => void
   /** What came could not be stored, and is out of memory now. */
@@ -79,7 +81,7 @@ export function createIntake(parts: IntakeParts): Intake {
       : report
 
   const factsOfOne = (report: Report): Fact[] => {
-    if (isLife(report) || report.kind === 'alive') return []
+    if (isLife(report) || report.kind === 'alive' || report.kind === 'vanishing') return []
     if (report.kind === 'presence') {
       parts.tell(momentaryEvent(report, parts.session()))
       return []
@@ -110,6 +112,8 @@ export function createIntake(parts: IntakeParts): Intake {
       change.kind === 'message' && !change.message.history ? [change.message] : [],
     )
     if (messages.length > 0) parts.onMessages(messages)
+    // What a chat was set to says more than messages of somebody who did not know it yet.
+    for (const report of reports) if (report.kind === 'vanishing') parts.onVanishing(report)
   }
 
   /** The data reports at the head of what waits, as many as one commit takes. */

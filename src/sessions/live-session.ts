@@ -139,6 +139,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       sending.noted(messages)
       parts.onMessages(session, messages)
     },
+    onVanishing: ({ chat, seconds }) => sending.vanishes(chat, seconds),
     onRestriction: (told) => restriction.told(told),
     onFailure: (error) => failures.storageFailed(error),
   })

@@ -28,7 +28,12 @@ export type LifeReport = Extract<Report, { kind: 'qr' | 'paired' | 'opened' | 'c
 export type MomentaryReport = Extract<Report, { kind: 'presence' }>
 /** What WhatsApp says about the number itself; the session keeps it. */
 export type RestrictionReport = Extract<Report, { kind: 'restriction' }>
-export type DataReport = Exclude<Report, LifeReport | MomentaryReport | RestrictionReport | { kind: 'alive' }>
+/** What a chat has agreed on; kept by whoever writes into it. */
+export type VanishingReport = Extract<Report, { kind: 'vanishing' }>
+export type DataReport = Exclude<
+  Report,
+  LifeReport | MomentaryReport | RestrictionReport | VanishingReport | { kind: 'alive' }
+>
 
 /** The report as an input of session life. */
 export function inputOf(report: LifeReport): Input {

@@ -1,6 +1,6 @@
 /** The read side of messages: one message, a page of history, the send queue. */
 import type { Database, SQLQueryBindings } from 'bun:sqlite'
-import { asSessionId } from '../domain/ids'
+import { asSessionId, isLid, shownParty } from '../domain/ids'
 import type { Messages, StoredMessage } from '../domain/message'
 import { createAfterlives } from './afterlife'
 import { FIRST_ACTION, packId, STATUS_CODE } from './codes'
@@ -56,7 +56,20 @@ export function createMessages(parts: {
 
   function shown(session: NumberedSession, rows: readonly MessageRow[]): StoredMessage[] {
     const afterlifeOf = afterlives(session, rows)
-    return rows.map((row) => messageOf(session.id, session.sealer, row, afterlifeOf(row)))
+    return rows.map((row) => named(messageOf(session.id, session.sealer, row, afterlifeOf(row))))
+  }
+
+  /** Who was named by an address alone, and whose number has become known since, is named by the number. */
+  function named(message: StoredMessage): StoredMessage {
+    const { sessionId, mentions, quoted } = message
+    const nameOf = (shown: string) =>
+      isLid(shown) ? shownParty(parts.parties.resolve(sessionId, shown)) : shown
+    if (!mentions.some(isLid) && !(quoted?.from && isLid(quoted.from))) return message
+    return {
+      ...message,
+      mentions: mentions.map(nameOf),
+      quoted: quoted && { ...quoted, from: quoted.from && nameOf(quoted.from) },
+    }
   }
 
   /**

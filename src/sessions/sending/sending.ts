@@ -10,7 +10,7 @@
  */
 import type { Fact } from '../../domain/changes'
 import { fail } from '../../domain/errors'
-import type { MessageId } from '../../domain/ids'
+import type { Jid, MessageId } from '../../domain/ids'
 import type { StagedFile } from '../../domain/media'
 import type { Message, MessageStatus, StoredMessage } from '../../domain/message'
 import type { BulkOutcome, Examined, QueueState, SendRequest, Sent, WaitLevel } from '../../domain/sending'
@@ -53,6 +53,8 @@ export interface Sending {
   reached(statuses: readonly { messageId: MessageId; status: MessageStatus; at: number }[]): void
   /** Messages have come in, or were sent from the phone. */
   noted(messages: readonly Message[]): void
+  /** A chat was set to let its messages vanish after so many seconds; 0 = they stay. */
+  vanishes(chat: Jid, seconds: number): void
   /** One of the latest that were sent, as it is on disk, without its encoded form. */
   recent(id: string): StoredMessage | null
   /** What is to be told of the messages that wait, when the session is removed. */
@@ -287,6 +289,7 @@ export function createSending(parts: SendingParts): Sending {
     noted(incoming) {
       for (const message of incoming) vanishing.note(message)
     },
+    vanishes: vanishing.set,
     recent: endings.recent,
     unsent() {
       const why = { code: 'SESSION_NOT_FOUND', says: 'The session was deleted' }

@@ -1,4 +1,7 @@
-/** After how many seconds the messages of a chat vanish, as its latest message says: new ones of ours keep to it. */
+/**
+ * After how many seconds the messages of a chat vanish: new ones of ours keep to it. The chat's latest message says so, and
+ * its setting as soon as it is changed; a setting that no message has followed yet is forgotten with the process.
+ */
 import { isAction } from '../../domain/content'
 import { isPhoneJid, type Jid, phoneOf, type SessionId } from '../../domain/ids'
 import type { Message, Messages } from '../../domain/message'
@@ -9,6 +12,8 @@ const REMEMBERED = 5_000
 export interface Vanishing {
   /** Undefined when the chat keeps its messages, or nothing is known of it. */
   of(chat: Jid): number | undefined
+  /** The setting of a chat was changed; 0 = messages stay. */
+  set(chat: Jid, seconds: number): void
   /** A message has come or gone in its chat. */
   note(message: Pick<Message, 'chat' | 'context' | 'content'>): void
 }
@@ -32,6 +37,7 @@ export function createVanishing(messages: Pick<Messages, 'list'>, sessionId: Ses
       }
       return seconds > 0 ? seconds : undefined
     },
+    set: keep,
     note({ chat, context, content }) {
       if (isAction(content)) return
       keep(chat, context.disappearingSeconds ?? 0)

@@ -8,7 +8,7 @@ import {
   type WAMessage,
   WAMessageStubType,
 } from '@whiskeysockets/baileys'
-import { asMessageId, type Jid } from '../../domain/ids'
+import { asMessageId, type Jid, partyOf, withoutDevice } from '../../domain/ids'
 import type { Report } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
@@ -17,7 +17,7 @@ import type { GroupCache } from './group-cache'
 import { historyOf } from './history'
 import type { InboundJournal } from './inbound-journal'
 import { messageOf, pairsOf } from './messages'
-import type { Know } from './people'
+import { isPerson, type Know } from './people'
 import { callsOf, contactsOf, groupsOf, identityOf, participantsOf, presencesOf } from './reports'
 import type { Restrictions } from './restriction'
 import { groupStatusesOf, starsOf, statusesOf } from './statuses'
@@ -66,6 +66,7 @@ export function hearData(parts: DataEventParts): (message: WAMessage) => boolean
   hearStatuses(parts, on)
   hearPeople(parts, on, tellPairs)
   hearGroups(parts, on)
+  hearChats(parts, on)
   hearRestrictions(parts, on)
   return heard
 }
@@ -212,6 +213,20 @@ function hearGroups({ groups, know, report }: DataEventParts, on: On): void {
   on('group-participants.update', (update) => {
     groups.changed({ 'group-participants.update': update })
     report(participantsOf(update, know))
+  })
+}
+
+function hearChats({ know, report }: DataEventParts, on: On): void {
+  on('chats.update', (chats) => {
+    for (const { id, ephemeralExpiration } of chats) {
+      if (!id || ephemeralExpiration === undefined) continue
+      const chat = withoutDevice(id)
+      report({
+        kind: 'vanishing',
+        chat: isPerson(chat) ? (partyOf(chat, know(chat)).lid ?? chat) : chat,
+        seconds: ephemeralExpiration ?? 0,
+      })
+    }
   })
 }
 

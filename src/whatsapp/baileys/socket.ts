@@ -23,7 +23,7 @@ import { type InboundJournal, journalInbound, leftoversOf } from './inbound-jour
 import { lookUpNumbers } from './look-up'
 import { createMediaTransfer } from './media-transfer'
 import { openPairingWindow } from './pairing-window'
-import { isMe } from './people'
+import { isMe, type Know } from './people'
 import { identityOf } from './reports'
 import { signalRepositoryWith } from './repository'
 import { createRestrictions } from './restriction'
@@ -197,7 +197,8 @@ export function openSocket(parts: SocketParts): Connection {
     if (connection === 'open' && me) report({ kind: 'opened', me, clientVersion: showVersion(version) })
     if (connection === 'close') end(closingOf(disconnectOf(lastDisconnect?.error), clock.now()))
   })
-  const know = createAddressBook(auth.keys)
+  const book = createAddressBook(auth.keys)
+  const know: Know = (jid) => book(jid) ?? groups.otherAddress(jid)
   const earlier = createRecollection(request.raw)
   const heard = hearData({
     ev: sock.ev,
