@@ -1,6 +1,6 @@
 /** Types without a file: text, place, people, poll, event, and those that businesses send. */
 import { type Static, Type } from '@sinclair/typebox'
-import { MAX_POLL_OPTIONS, MAX_TEXT_LENGTH, optionalText } from './content-limits'
+import { MAX_POLL_OPTIONS, MAX_TEXT_LENGTH, optionalText, target } from './content-limits'
 
 const strict = { additionalProperties: false } as const
 
@@ -180,6 +180,23 @@ export const ProductContent = Type.Object({
   price: Type.Optional(Type.Number({ description: 'In units of the currency' })),
   url: Type.Optional(Type.String()),
   owner: Type.Optional(Type.String({ description: 'Digits or id of the business' })),
+})
+/** What somebody has put into the basket of a business. */
+export const OrderContent = Type.Object({
+  type: Type.Literal('order'),
+  orderId: Type.String(),
+  title: Type.Optional(Type.String()),
+  itemCount: Type.Optional(Type.Integer({ minimum: 0 })),
+  total: Type.Optional(Type.Number({ description: 'In units of the currency' })),
+  currency: Type.Optional(Type.String()),
+  text: Type.Optional(Type.String({ description: 'Words to the business' })),
+  owner: Type.Optional(Type.String({ description: 'Digits or id of the business' })),
+})
+/** Words below a message of an announcement group. */
+export const CommentContent = Type.Object({
+  type: Type.Literal('comment'),
+  text: Type.String({ minLength: 1 }),
+  targetMessageId: target('The message that is commented on'),
 })
 /** An invitation into a group. */
 export const InviteContent = Type.Object({

@@ -37,6 +37,7 @@ import {
 import {
   ButtonsContent,
   ChoiceContent,
+  CommentContent,
   ContactAsk,
   ContactContent,
   EventAsk,
@@ -45,6 +46,7 @@ import {
   ListContent,
   LocationAsk,
   LocationContent,
+  OrderContent,
   PollAsk,
   PollContent,
   ProductContent,
@@ -79,7 +81,9 @@ export const ContentSchema = Type.Union([
   ListContent,
   ChoiceContent,
   ProductContent,
+  OrderContent,
   InviteContent,
+  CommentContent,
   UnknownContent,
 ])
 export type Content = Static<typeof ContentSchema>
@@ -141,34 +145,39 @@ export const isAction = (content: Content): content is ActionContent =>
 export type SendableType = Exclude<AskType, 'forward'>
 export type SendableContent = ContentOf<SendableType>
 
+const none = () => null
+const WORDS: { readonly [T in MessageType]: (content: ContentOf<T>) => string | null } = {
+  text: ({ text }) => text,
+  image: ({ caption }) => caption ?? null,
+  video: ({ caption }) => caption ?? null,
+  audio: none,
+  document: ({ caption, media }) => caption ?? media.filename ?? null,
+  sticker: none,
+  album: none,
+  location: ({ name, caption }) => name ?? caption ?? null,
+  contact: ({ contacts }) => contacts.map(({ fullName }) => fullName).join(', '),
+  poll: ({ question }) => question,
+  event: ({ name }) => name,
+  reaction: none,
+  edit: ({ text }) => text,
+  delete: none,
+  pin: none,
+  vote: none,
+  rsvp: none,
+  buttons: ({ text }) => text,
+  list: ({ text }) => text,
+  choice: ({ text }) => text,
+  product: ({ title }) => title,
+  order: ({ text, title }) => text ?? title ?? null,
+  invite: ({ caption }) => caption ?? null,
+  comment: ({ text }) => text,
+  unknown: none,
+}
+
 /** The words of a message as people search and quote them: text, caption, question, name; null when it has none. */
 export function wordsOf(content: Content): string | null {
-  switch (content.type) {
-    case 'text':
-    case 'edit':
-    case 'buttons':
-    case 'list':
-    case 'choice':
-      return content.text
-    case 'poll':
-      return content.question
-    case 'event':
-      return content.name
-    case 'product':
-      return content.title
-    case 'contact':
-      return content.contacts.map(({ fullName }) => fullName).join(', ')
-    case 'document':
-      return content.caption ?? content.media.filename ?? null
-    case 'location':
-      return content.name ?? content.caption ?? null
-    case 'image':
-    case 'video':
-    case 'invite':
-      return content.caption ?? null
-    default:
-      return null
-  }
+  // The table is typed type by type; picking by a run-time type loses that pairing, hence the one cast.
+  return (WORDS[content.type] as (content: Content) => string | null)(content)
 }
 
 /** Content without its `type`, as payloads carry it beside their own fields. */

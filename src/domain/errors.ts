@@ -147,8 +147,9 @@ const CATALOGUE = {
   },
   MEDIA_UNAVAILABLE: {
     status: 424,
-    says: 'WhatsApp does not have this file any more',
-    action: 'See details.reason; when it has expired, the phone must be online to upload it again',
+    says: 'WhatsApp does not give this file',
+    action:
+      'See details.reason; when it has expired, the phone must be online to upload it again, and what was withheld can be opened on the phone alone',
   },
   MEDIA_NOT_FOUND: { status: 404, says: 'This message has no file' },
   RANGE_NOT_SATISFIABLE: {

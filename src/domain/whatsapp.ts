@@ -118,7 +118,8 @@ export type MediaRequest = MessageRef & { raw: Uint8Array; maxBytes: number }
 /** Why a file of WhatsApp's could not be had. */
 export class MediaUnavailable extends Error {
   constructor(
-    readonly reason: 'expired' | 'refused' | 'too_large' | 'corrupt' | 'no_file',
+    /** `withheld`: a file that can be opened once, which WhatsApp shows on the phone alone. */
+    readonly reason: 'expired' | 'refused' | 'too_large' | 'corrupt' | 'no_file' | 'withheld',
     says: string,
   ) {
     super(says)

@@ -1,9 +1,9 @@
-/** Products and invitations into groups. */
+/** Products, orders, comments and invitations into groups. */
 import type { proto } from '@whiskeysockets/baileys'
 import type { PhoneContentOf } from './content-schemas'
-import { present, type ReadContent, type Surroundings } from './content-shape'
+import { known, present, type ReadContent, type Surroundings } from './content-shape'
 
-type OfferType = 'product' | 'invite'
+type OfferType = 'product' | 'order' | 'comment' | 'invite'
 
 export const writeOffer: {
   [T in OfferType]: (content: PhoneContentOf<T>, around: Surroundings) => proto.IMessage
@@ -21,6 +21,25 @@ export const writeOffer: {
         }),
       },
       businessOwnerJid: owner === undefined ? around.me : around.jidOf(owner),
+    },
+  }),
+  order: ({ orderId, title, itemCount, total, currency, text, owner }, around) => ({
+    orderMessage: {
+      orderId,
+      sellerJid: owner === undefined ? around.me : around.jidOf(owner),
+      ...present({
+        orderTitle: title,
+        itemCount,
+        totalAmount1000: total === undefined ? undefined : Math.round(total * 1000),
+        totalCurrencyCode: currency,
+        message: text,
+      }),
+    },
+  }),
+  comment: ({ text, targetMessageId }, around) => ({
+    commentMessage: {
+      message: { extendedTextMessage: { text } },
+      targetMessageKey: known(around, targetMessageId).key,
     },
   }),
   invite: ({ groupId, subject, inviteCode, expiresAt, caption }) => ({
@@ -53,6 +72,26 @@ export const readOffer: Record<string, (message: proto.IMessage) => ReadContent>
       }),
     }
   },
+  orderMessage({ orderMessage: order }) {
+    const total = order?.totalAmount1000
+    return {
+      type: 'order',
+      orderId: order?.orderId ?? '',
+      ...present({
+        title: order?.orderTitle || undefined,
+        itemCount: order?.itemCount || undefined,
+        total: total === null || total === undefined ? undefined : Number(total) / 1000,
+        currency: order?.totalCurrencyCode || undefined,
+        text: order?.message || undefined,
+        owner: order?.sellerJid || undefined,
+      }),
+    }
+  },
+  commentMessage: ({ commentMessage: comment }) => ({
+    type: 'comment',
+    text: comment?.message?.extendedTextMessage?.text ?? '',
+    targetMessageId: comment?.targetMessageKey?.id ?? '',
+  }),
   groupInviteMessage: ({ groupInviteMessage: invite }) => ({
     type: 'invite',
     groupId: invite?.groupJid ?? '',

@@ -71,12 +71,20 @@ function editOf(message: proto.IMessage): string | null {
 /** Silent when it cannot be read: a reader would not miss what it never showed. */
 const HIDDEN = ['reactionMessage', 'encReactionMessage', 'pollUpdateMessage']
 
+/** Whether a file in it can be opened once. */
+export function isOpenedOnce(message: proto.IMessage): boolean {
+  const { viewOnceMessage, viewOnceMessageV2, viewOnceMessageV2Extension, ephemeralMessage } = message
+  if (viewOnceMessage || viewOnceMessageV2 || viewOnceMessageV2Extension) return true
+  return ephemeralMessage?.message ? isOpenedOnce(ephemeralMessage.message) : false
+}
+
 export function outerAttributes(message: proto.IMessage): OuterAttributes {
   const inner = normalizeMessageContent(message) ?? {}
   const kind = getContentType(inner) ?? ''
   const mediatype = MEDIATYPES[kind]?.(inner) ?? null
   const edit = editOf(inner)
   const about = CHILDREN[kind]
+  const withheld = isOpenedOnce(message) ? [node('unavailable', { type: 'view_once' })] : []
   return {
     stanza: {
       type: TYPES[kind] ?? (mediatype === null ? 'text' : 'media'),
@@ -86,6 +94,6 @@ export function outerAttributes(message: proto.IMessage): OuterAttributes {
       ...(mediatype === null ? {} : { mediatype }),
       ...(edit !== null || HIDDEN.includes(kind) ? { 'decrypt-fail': 'hide' } : {}),
     },
-    children: about ? [about] : [],
+    children: [...(about ? [about] : []), ...withheld],
   }
 }

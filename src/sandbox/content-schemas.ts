@@ -208,6 +208,16 @@ export const PHONE_CONTENTS = {
     url: optional.text,
     owner: Type.Optional(Type.String({ description: 'Number or JID of the business' })),
   }),
+  order: said('order', {
+    orderId: text(1),
+    title: optional.text,
+    itemCount: optional.whole,
+    total: Type.Optional(Type.Number({ description: 'In units of the currency' })),
+    currency: optional.text,
+    text: optional.text,
+    owner: Type.Optional(Type.String({ description: 'Number or JID of the business' })),
+  }),
+  comment: deed('comment', { text: text(1) }),
   invite: said('invite', {
     groupId: text(1),
     subject: text(1),

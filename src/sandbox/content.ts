@@ -7,6 +7,7 @@ import { readDeeds, writeDeed } from './content-deeds'
 import { readMedia, writeMedia } from './content-media'
 import { readMenu, writeMenu } from './content-menu'
 import { readOffer, writeOffer } from './content-offer'
+import { isOpenedOnce } from './content-outer'
 import { readPlain, writePlain } from './content-plain'
 import type { PhoneContent, PhoneContentOf, PhoneContentType } from './content-schemas'
 import { known, PROTOCOL, type ReadContent, type Surroundings, UnknownMessage } from './content-shape'
@@ -128,17 +129,11 @@ export function readMessage(message: proto.IMessage): { kind: string; content: R
     base64: Buffer.from(proto.Message.encode(message).finish()).toString('base64'),
   }
   readContext(content, contextInfoOf(inner))
-  if (isViewOnce(message)) content.viewOnce = true
+  if (isOpenedOnce(message)) content.viewOnce = true
   const { messageAssociation } = messageContextInfo ?? {}
   const parent = messageAssociation?.associationType === 1 ? messageAssociation.parentMessageKey?.id : null
   if (parent) content.albumId = parent
   return { kind, content }
-}
-
-function isViewOnce(message: proto.IMessage): boolean {
-  const { viewOnceMessage, viewOnceMessageV2, viewOnceMessageV2Extension, ephemeralMessage } = message
-  if (viewOnceMessage || viewOnceMessageV2 || viewOnceMessageV2Extension) return true
-  return ephemeralMessage?.message ? isViewOnce(ephemeralMessage.message) : false
 }
 
 function readContext(content: ReadContent, info: proto.IContextInfo | null): void {

@@ -1,6 +1,7 @@
 /** What a phone knows of past messages, in the form in which companions are given it. */
 import { proto } from '@whiskeysockets/baileys'
 import { DEED_TYPES, secretOf } from './content-deeds'
+import { isOpenedOnce } from './content-outer'
 import { optionHash, RESPONSES } from './content-votes'
 import { isChannel, isGroup, isShared, STATUS } from './jid'
 import type { PhoneAppState } from './phone-app-state'
@@ -36,6 +37,9 @@ const STATUSES: Record<SentStatus, proto.WebMessageInfo.Status> = {
 /** What acts on other messages is in these messages already; settings are in the chat. */
 const NO_MESSAGES: readonly string[] = [...DEED_TYPES, 'disappearing']
 
+/** What a companion sees of a file that can be opened once. */
+const WITHHELD: proto.IMessage = { viewOnceMessageV2: { message: { imageMessage: { viewOnce: true } } } }
+
 /** A message as it stands in a history, with what has become of it. */
 export async function webMessage(entry: Entry, parts: HistoryParts): Promise<proto.IWebMessageInfo> {
   const { shown, message, afterlife } = entry
@@ -49,7 +53,9 @@ export async function webMessage(entry: Entry, parts: HistoryParts): Promise<pro
   return {
     key,
     messageTimestamp: shown.timestamp,
-    ...(afterlife?.deleted ? { messageStubType: StubType.REVOKE } : { message }),
+    ...(afterlife?.deleted
+      ? { messageStubType: StubType.REVOKE }
+      : { message: isOpenedOnce(message) ? WITHHELD : message }),
     ...(key.participant ? { participant: key.participant } : {}),
     ...('receipts' in entry ? { status: STATUSES[statusOf(entry)] } : {}),
     ...(shown.pushName ? { pushName: shown.pushName } : {}),

@@ -3,7 +3,7 @@
  * group with the key handed out beside it; and again, for the one device that could not read them.
  */
 import { type BinaryNode, proto } from '@whiskeysockets/baileys'
-import { outerAttributes } from './content-outer'
+import { isOpenedOnce, outerAttributes } from './content-outer'
 import { isChannel, isShared, parseJid, STATUS } from './jid'
 import { child, children, node } from './node'
 import { type PhoneBook, readBundle } from './phone-book'
@@ -75,7 +75,9 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
   async function direct({ shown, to, message }: Sent): Promise<BinaryNode> {
     const { stanza, enc, children: beside } = outerAttributes(message)
     const mine = parseJid(to)?.server === 'lid' ? own().lid : own().pn
-    const devices = (await book.devicesOf([to, mine])).filter((device) => !isSelf(device))
+    const devices = (await book.devicesOf([to, mine])).filter(
+      (device) => !isSelf(device) && getsIt(device, message),
+    )
     await book.openSessions(devices)
     const copy = ownCopy(to, message)
     const participants: BinaryNode[] = []
@@ -183,7 +185,9 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
       const count = child(receipt, 'retry')?.attrs.count ?? '1'
       const ids = [id, ...children(child(receipt, 'list'), 'item').map(({ attrs }) => attrs.id ?? '')]
       if (Number(count) > MOST_RETRIES) return
-      const known = ids.flatMap((each) => parts.journal.findSent(each) ?? []).filter(isThere)
+      const known = ids
+        .flatMap((each) => parts.journal.findSent(each) ?? [])
+        .filter((sent) => isThere(sent) && getsIt(device, sent.message))
       if (known.length === 0) return
       const keys = child(receipt, 'keys')
       if (keys) await signal.openSession(readBundle(keys, device, receipt))
@@ -198,6 +202,10 @@ export function createPhoneOutbox(parts: OutboxParts): PhoneOutbox {
     },
   }
 }
+
+/** Files that can be opened once are for phones. */
+const getsIt = (device: string, message: proto.IMessage): boolean =>
+  !parseJid(device)?.device || !isOpenedOnce(message)
 
 /** What was taken back is not said again. */
 const isThere = ({ afterlife }: Sent) => !afterlife?.deleted

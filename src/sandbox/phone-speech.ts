@@ -164,7 +164,7 @@ function pointersOf(content: PhoneContent): string[] {
 
 function mentionsOf(content: PhoneContent): string[] {
   const mentions = 'mentions' in content ? (content.mentions ?? []) : []
-  return content.type === 'product' && content.owner !== undefined ? [...mentions, content.owner] : mentions
+  return 'owner' in content && content.owner !== undefined ? [...mentions, content.owner] : mentions
 }
 
 /** A JID from what people write: a number in any spelling, or a JID already. */

@@ -49,6 +49,8 @@ const BLANK: { [T in MessageType]: ContentOf<T> } = {
   list: { type: 'list', text: '', buttonText: '', sections: [] },
   choice: { type: 'choice', choiceId: '', text: '' },
   product: { type: 'product', productId: '', title: '' },
+  order: { type: 'order', orderId: '' },
+  comment: { type: 'comment', text: '', targetMessageId: '' },
   invite: { type: 'invite', groupId: '', subject: '', inviteCode: '' },
   unknown: { type: 'unknown', kind: '' },
 }

@@ -27,6 +27,8 @@ export const TYPE_CODE: { readonly [T in MessageType]: number } = {
   choice: 13,
   product: 14,
   invite: 15,
+  order: 16,
+  comment: 17,
   unknown: 63,
   reaction: 64,
   edit: 65,

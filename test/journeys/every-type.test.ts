@@ -226,6 +226,18 @@ describe('received', () => {
       })
   })
 
+  test('a file that only the phone may show is not to be had, and the API says so', async () => {
+    const content = { type: 'video', base64: 'AAAA', mimetype: 'video/mp4', viewOnce: true }
+    const id = await say(ADA, OURS, content)
+    await viewOf(id)
+    const answer = await app.call<{ code: string; details: object }>(
+      'GET',
+      `/api/messages/${session}/${id}/media`,
+    )
+    expect(answer.status).toBe(424)
+    expect(answer.body).toMatchObject({ code: 'MEDIA_UNAVAILABLE', details: { reason: 'withheld' } })
+  })
+
   test.each(KINDS.filter(({ said, target }) => said && target === undefined))(
     '$name that our own phone sends is ours, and was not sent by the API',
     async (kind) => {

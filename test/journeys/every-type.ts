@@ -33,7 +33,7 @@ export type Kind = {
   /** What the API is asked; `target` is the message that it acts on. */
   ask?: (target: string) => Ask & Fields
   /** What a phone says. */
-  said?: (target: string) => Fields
+  said?: ((target: string) => Fields) | undefined
   /** Fields that the phone shows, beside the type. */
   shown: (target: string) => Fields
   /** Fields that the API tells, beside the type. */
@@ -183,9 +183,8 @@ const BOTH: Kind[] = [
     { viewOnce: true },
     { mimetype: 'image/png' },
     (part) => part.imageMessage?.viewOnce === true,
-    {
-      phone: { mimetype: 'image/png' },
-    },
+    // Those of phones are withheld from linked devices: a row of its own below.
+    { said: undefined },
   ),
   file(
     'video',
@@ -486,6 +485,44 @@ const RECEIVED: Kind[] = [
     }),
     shown: () => ({}),
     told: () => ({ productId: '77', title: 'Tea', description: 'green', currency: 'EUR', price: 4.5 }),
+  },
+  {
+    name: 'order',
+    type: 'order',
+    said: () => ({
+      type: 'order',
+      orderId: '5',
+      title: 'Two cups',
+      itemCount: 2,
+      total: 25.5,
+      currency: 'EUR',
+      text: 'please',
+    }),
+    shown: () => ({}),
+    told: () => ({
+      orderId: '5',
+      title: 'Two cups',
+      itemCount: 2,
+      total: 25.5,
+      currency: 'EUR',
+      text: 'please',
+    }),
+  },
+  {
+    name: 'comment',
+    type: 'comment',
+    said: (targetMessageId) => ({ type: 'comment', text: 'well said', targetMessageId }),
+    shown: () => ({}),
+    told: (targetMessageId) => ({ text: 'well said', targetMessageId }),
+    target: 'other',
+  },
+  {
+    name: 'image to be seen once, on the phone alone',
+    type: 'image',
+    said: () => ({ type: 'image', base64: base64(square), mimetype: 'image/png', viewOnce: true }),
+    shown: () => ({}),
+    told: () => ({ viewOnce: true, media: { mimetype: null, size: null, url: expect.any(String) } }),
+    raw: (_part, message) => message.key.isViewOnce === true,
   },
   {
     name: 'invitation',

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { normalizeMessageContent, proto, type WAMessage } from '@whiskeysockets/baileys'
 import { ASK_TYPES, MESSAGE_TYPES } from '../../src/domain/content'
+import { DEED_TYPES } from '../../src/sandbox/content-deeds'
 import { PHONE_CONTENT_TYPES, type PhoneContent } from '../../src/sandbox/content-schemas'
 import type { Phone } from '../../src/sandbox/phone'
 import { type BaileysClient, pairWithBaileys, startSandbox, type TestSandbox } from '../harness/sandbox'
@@ -372,6 +373,30 @@ const ROWS: Row[] = [
     type: 'media',
     mediatype: 'product',
   },
+  {
+    name: 'order',
+    content: {
+      type: 'order',
+      orderId: '5',
+      title: 'Two cups',
+      itemCount: 2,
+      total: 25.5,
+      currency: 'EUR',
+      text: 'please',
+      owner: '4917000000002',
+    },
+    shown: {
+      type: 'order',
+      orderId: '5',
+      title: 'Two cups',
+      itemCount: 2,
+      total: 25.5,
+      currency: 'EUR',
+      text: 'please',
+      owner: expect.stringMatching(/@lid$/),
+    },
+    field: 'orderMessage',
+  },
   same(
     'invitation',
     {
@@ -428,6 +453,15 @@ describe.each(['1:1', 'group'])('in a chat (%s)', (where) => {
     if ('base64' in content && content.type !== 'raw') expect(await ada.download(said.id)).toEqual(BYTES)
 
     const heard = await heardBy(adas, said.id)
+    if ('viewOnce' in content) {
+      // Files that can be opened once are for phones: companions are told that something has come.
+      for (const told of [heard, await heardBy(bobs, said.id)]) {
+        expect(told.key.isViewOnce).toBe(true)
+        expect(inner(told)[field]).toBeFalsy()
+      }
+      expect(JSON.stringify(stanzaOf(said.id))).not.toContain(':1@')
+      return
+    }
     expect(heard.key).toMatchObject({ fromMe: false, remoteJid: where === 'group' ? group : bob.lid })
     expect(inner(heard)[field]).toBeTruthy()
     // The sender's own companion has the very same message, as its own.
@@ -445,9 +479,19 @@ describe.each(['1:1', 'group'])('in a chat (%s)', (where) => {
   })
 })
 
+test.each(['1:1', 'group'])('comments stand below their message (%s)', async (where) => {
+  const to = where === 'group' ? group : ada.phoneNumber
+  const { id } = await ada.send(where === 'group' ? group : bob.phoneNumber, 'news')
+  await bob.waitForMessage((message) => message.id === id)
+  const content = { type: 'comment', text: 'well said', targetMessageId: id } as const
+  const said = await bob.send(to, content)
+  expect((await ada.waitForMessage((message) => message.id === said.id)).content).toEqual(content)
+  expect(inner(await heardBy(adas, said.id)).commentMessage?.targetMessageKey).toMatchObject({ id })
+})
+
 test('the list of types is that of the service', () => {
   const rows = new Set<string>(ROWS.map(({ content }) => content.type))
-  const deeds = ['reaction', 'edit', 'delete', 'pin', 'vote', 'album', 'forward']
+  const deeds: string[] = [...DEED_TYPES, 'comment', 'album', 'forward']
   const known = new Set<string>(PHONE_CONTENT_TYPES)
   const { unknown: _, ...wanted } = Object.fromEntries(
     [...MESSAGE_TYPES, ...ASK_TYPES].map((type) => [type, true]),

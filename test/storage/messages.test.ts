@@ -85,6 +85,8 @@ const EXAMPLES: { [T in Content['type']]: Extract<Content, { type: T }> } = {
   choice: { type: 'choice', choiceId: '1', text: 'r' },
   product: { type: 'product', productId: '1', title: 'p', price: 9.5 },
   invite: { type: 'invite', groupId: '1@g.us', subject: 's', inviteCode: 'c' },
+  order: { type: 'order', orderId: '1', itemCount: 2, total: 9.5, currency: 'EUR' },
+  comment: { type: 'comment', text: 'c', targetMessageId: 'X' },
   rsvp: { type: 'rsvp', targetMessageId: 'E', response: 'going', extraGuests: 2 },
   unknown: { type: 'unknown', kind: 'paymentInviteMessage' },
 }

@@ -123,7 +123,6 @@ const SAID: [PhoneContent, object][] = [
   [{ type: 'text', text: 'hi *there*' }, {}],
   [{ type: 'text', text: 'x.y', linkPreview: { url: 'x.y', title: 'X', description: 'Y' } }, {}],
   [{ type: 'image', ...FILE, caption: 'look', width: 3, height: 4 }, {}],
-  [{ type: 'image', ...FILE, viewOnce: true }, { viewOnce: true }],
   [{ type: 'video', ...FILE, seconds: 9, gifPlayback: true }, {}],
   [{ type: 'video', ...FILE, ptv: true }, {}],
   [{ type: 'audio', ...FILE, ptt: true, waveform: [1, 2], seconds: 2 }, {}],
@@ -162,14 +161,16 @@ const SAID: [PhoneContent, object][] = [
     },
     {},
   ],
+  [{ type: 'order', orderId: '1', title: 'T', itemCount: 2, total: 9.5, currency: 'EUR', owner: '4917' }, {}],
+  [{ type: 'order', orderId: '2', owner: '4917' }, {}],
   [
     {
       type: 'raw',
-      base64: Buffer.from(proto.Message.encode({ orderMessage: { orderId: '1' } }).finish()).toString(
+      base64: Buffer.from(proto.Message.encode({ requestPhoneNumberMessage: {} }).finish()).toString(
         'base64',
       ),
     },
-    { type: 'unknown', kind: 'orderMessage' },
+    { type: 'unknown', kind: 'requestPhoneNumberMessage' },
   ],
 ]
 
@@ -237,6 +238,37 @@ describe.each([
       return mine.length === 2 ? mine : null
     })
     expect(children.map(({ content }) => content.type)).toEqual(['image', 'video'])
+  })
+
+  test.each([
+    ['an image', { type: 'image', ...FILE, viewOnce: true }],
+    ['a video', { type: 'video', ...FILE, viewOnce: true }],
+    ['a voice note', { type: 'audio', ...FILE, ptt: true, viewOnce: true }],
+  ] satisfies [string, PhoneContent][])(
+    '%s that can be opened once is withheld, and told',
+    async (_, content) => {
+      const { id } = await bob.send(to(), content)
+      const message = await received(session, id)
+      const media = { mimetype: null, size: null }
+      expect(message.content).toEqual({ type: 'image', viewOnce: true, media })
+      expect(message).toMatchObject({ chat: chat(), fromMe: false, sender: { lid: bob.lid } } as never)
+      const request = { ...message, sender: null, maxBytes: 1_000 }
+      const file = session.connection.download(request)[Symbol.asyncIterator]()
+      expect(file.next()).rejects.toMatchObject({ reason: 'withheld' })
+      const { id: ours } = await alice.send(aliceTo(chat()), content)
+      expect(await received(session, ours)).toMatchObject({
+        fromMe: true,
+        content: { viewOnce: true, media },
+      } as never)
+    },
+  )
+
+  test('a comment names its message', async () => {
+    const { id: target } = await send({ type: 'text', text: 'news' }, chat())
+    await bob.waitForMessage((message) => message.id === target)
+    const content = { type: 'comment', text: 'indeed', targetMessageId: target } as const
+    const { id } = await bob.send(to(), content)
+    expect((await received(session, id)).content).toEqual(content)
   })
 
   test('actions: once each, on ours and on theirs, from others and from our own phone', async () => {

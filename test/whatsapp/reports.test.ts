@@ -3,6 +3,8 @@ import type { WAMessage } from '@whiskeysockets/baileys'
 import { initAuthCreds, proto } from '@whiskeysockets/baileys'
 import type { Identity } from '../../src/domain/session'
 import { behind } from '../../src/whatsapp/baileys/content/behind'
+import { readContent } from '../../src/whatsapp/baileys/content/read'
+import { isWithheld } from '../../src/whatsapp/baileys/content/withheld'
 import type { Origin } from '../../src/whatsapp/baileys/inbound-journal'
 import { messageOf, pairsOf } from '../../src/whatsapp/baileys/messages'
 import {
@@ -66,6 +68,7 @@ describe('messages', () => {
       offline: true,
       change: null,
       own: false,
+      withheld: null,
     })
     expect(message?.chatParty).toEqual({ lid: null, phoneNumber: null })
     expect(message?.sender).toEqual({ lid: '7@lid', phoneNumber: '497' } as never)
@@ -146,10 +149,27 @@ describe('messages', () => {
     expect(Buffer.from(raw.imageMessage?.mediaKey ?? []).toString()).toBe('key')
   })
 
-  test('a file that linked devices are not shown is told as unknown', () => {
-    const hidden = read(text({ remoteJid: '5@lid', isViewOnce: true }, { message: null }))
-    expect(hidden?.content).toEqual({ type: 'unknown', kind: 'viewOnceMessage' })
-  })
+  test.each(['image', 'video', 'audio'] as const)(
+    'a withheld %s that can be opened once is told',
+    (withheld) => {
+      const origin = { inboxId: 1, offline: false, change: null, own: false, withheld }
+      const key = { remoteJid: '1@g.us', participant: '7:4@lid', isViewOnce: true }
+      const withKey = { senderKeyDistributionMessage: { groupId: '1@g.us' } }
+      for (const message of [null, withKey]) {
+        const hidden = read(text(key, { message }), origin)
+        expect(hidden?.content).toEqual({
+          type: withheld,
+          ...(withheld === 'audio' ? { ptt: false } : {}),
+          viewOnce: true,
+          media: { mimetype: null, size: null },
+        } as never)
+        const again = readContent(proto.Message.decode(hidden?.raw ?? new Uint8Array()))
+        expect(again?.content).toEqual(hidden?.content as never)
+        expect(isWithheld(proto.Message.decode(hidden?.raw ?? new Uint8Array()))).toBe(true)
+      }
+      expect(read(text(key, { message: null }), { ...origin, withheld: null })).toBeNull()
+    },
+  )
 
   test('pairs are those that the message itself gives', () => {
     expect(

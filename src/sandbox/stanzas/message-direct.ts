@@ -7,7 +7,15 @@ import { admitToChat, openChat } from '../limits'
 import { type Attrs, children } from '../node'
 import { demand } from '../refusal'
 import type { Account, Device } from '../types'
-import { copyFor, MALFORMED, type Outgoing, type Plan, readParticipants } from './message-form'
+import {
+  copyFor,
+  isForPhones,
+  MALFORMED,
+  type Outgoing,
+  type Plan,
+  partsFor,
+  readParticipants,
+} from './message-form'
 
 const ENCRYPTIONS = ['msg', 'pkmsg']
 
@@ -40,6 +48,20 @@ function planFanOut(message: Outgoing, account: Account, sender: Device): Plan {
   openChat(message.world, sender, account)
 
   const everybody = new Set([account, sender.account])
+  if (isForPhones(message)) {
+    for (const each of everybody) {
+      const attrs = (own: boolean) => (own ? ownCopy(sender, account) : fromSender(sender, account))
+      if (each === account && blocked) continue
+      for (const device of each.devices.values()) {
+        if (device.id === 0 || device === sender) continue
+        copies.push([
+          device,
+          copyFor(message, attrs(each === sender.account), partsFor(message, device, [], [])),
+        ])
+      }
+    }
+    return { copies }
+  }
   const expected = [...everybody].reduce((sum, each) => sum + each.devices.size, 0) - 1
   if (devices.size === expected) return { copies }
   return { copies, phash: deviceHash(everybody, message.sender.account.addressing, sender) }

@@ -46,6 +46,25 @@ export function copyFor(message: Outgoing, attrs: Attrs, encs: BinaryNode[]): Bi
   return node('message', { ...attrs, ...message.shared }, [...content, ...message.extras])
 }
 
+/**
+ * A phone's mark of a file that can be opened once: only phones get it, companions are told that something has come.
+ * Which stanza says so on its way to the server is not known; to companions it is this one.
+ */
+const WITHHELD = 'unavailable'
+export const isForPhones = ({ stanza, sender }: Outgoing): boolean =>
+  sender.id === 0 && child(stanza, WITHHELD)?.attrs.type === 'view_once'
+
+/** What a device gets of a message: its keys always, the message itself unless it is for phones. */
+export const partsFor = (
+  message: Outgoing,
+  device: Device,
+  keys: BinaryNode[],
+  encs: BinaryNode[],
+): BinaryNode[] =>
+  isForPhones(message) && device.id !== 0
+    ? [...keys, node(WITHHELD, { type: 'view_once' })]
+    : [...keys, ...encs]
+
 /** What the sender computed over its device list is not for the recipient. */
 function bare(enc: BinaryNode): BinaryNode {
   if (enc.attrs.phash === undefined) return enc

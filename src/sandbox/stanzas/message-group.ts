@@ -7,7 +7,15 @@ import { parseJid } from '../jid'
 import { type Attrs, children } from '../node'
 import { demand } from '../refusal'
 import type { Device } from '../types'
-import { ADMIN_REVOKE, copyFor, MALFORMED, type Outgoing, type Plan, readParticipants } from './message-form'
+import {
+  ADMIN_REVOKE,
+  copyFor,
+  MALFORMED,
+  type Outgoing,
+  type Plan,
+  partsFor,
+  readParticipants,
+} from './message-form'
 
 const KEY_ENCRYPTIONS = ['msg', 'pkmsg']
 
@@ -34,7 +42,10 @@ export function planGroup(message: Outgoing): Plan {
   for (const member of group.members.keys()) {
     for (const device of member.devices.values()) {
       if (device === sender) continue
-      copies.push([device, copyFor(message, attrs, [...(keys.get(device) ?? []), ...shared])])
+      copies.push([
+        device,
+        copyFor(message, attrs, partsFor(message, device, keys.get(device) ?? [], shared)),
+      ])
     }
   }
   const truth = phash === undefined ? undefined : deviceHash(group.members.keys(), group.addressing)
@@ -72,7 +83,8 @@ export function planStatus(message: Outgoing): Plan {
   const copies: [Device, BinaryNode][] = []
   for (const [device, encs] of readParticipants(message, KEY_ENCRYPTIONS)) {
     if (message.world.profiles.of(device.account).blocked.has(sender.account)) continue
-    copies.push([device, copyFor(message, { ...attrs, ...other }, [...encs, ...shared])])
+    const content = partsFor(message, device, encs, shared)
+    copies.push([device, copyFor(message, { ...attrs, ...other }, content)])
   }
   return { copies }
 }

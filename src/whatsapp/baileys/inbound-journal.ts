@@ -19,6 +19,7 @@ import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { changeOf, type PostChange } from './channel-changes'
+import { withheldIn, withWithheld } from './content/withheld'
 import { atTheDoor, type Refusal } from './inbound-door'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
 import { interpose, type SocketEvents } from './upstream/raw-socket'
@@ -36,6 +37,8 @@ export type Origin = {
   change: PostChange | null
   /** Of a channel: the post is by this account. */
   own: boolean
+  /** A file that can be opened once, which only the phone got. */
+  withheld: 'image' | 'video' | 'audio' | null
 }
 
 /** What earlier connections left on disk. */
@@ -123,6 +126,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       messageId: attrs.id,
       offline: offline !== undefined,
       change: changeOf(node),
+      withheld: withheldIn(node),
       own: attrs.is_sender === 'true' && isJidNewsletter(attrs.from ?? '') === true,
       emitted: false,
       claimed: false,
@@ -132,7 +136,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     const mine = current
     try {
       // Without `offline` Baileys awaits the stanza instead of queueing it, so its end is known.
-      await handle({ ...node, attrs })
+      await handle({ ...withWithheld(node), attrs })
     } catch (error) {
       log.warn('A message stanza failed', { error: error instanceof Error ? error.name : typeof error })
     }
@@ -201,8 +205,8 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     },
     originOf(messageId) {
       if (current?.messageId !== messageId) return null
-      const { inboxId, offline, change, own } = current
-      return { inboxId, offline, change, own }
+      const { inboxId, offline, change, own, withheld } = current
+      return { inboxId, offline, change, own, withheld }
     },
     emitted(messageId, isKept) {
       if (current?.messageId !== messageId) return

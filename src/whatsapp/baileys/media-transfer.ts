@@ -4,6 +4,7 @@ import {
   type BinaryNode,
   isJidNewsletter,
   jidNormalizedUser,
+  proto,
 } from '@whiskeysockets/baileys'
 import type { Bytes } from '../../domain/media'
 import {
@@ -14,6 +15,7 @@ import {
 } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
+import { isWithheld } from './content/withheld'
 import { createMediaConn } from './media-conn'
 import { placeOf } from './media-place'
 import { createMediaRetry } from './media-retry'
@@ -73,6 +75,9 @@ export function createMediaTransfer(parts: MediaTransferParts): MediaTransfer {
       }),
     async *download({ raw, maxBytes, ...message }) {
       const place = placeOf(raw, isJidNewsletter(message.chat) === true)
+      if (place === null && isWithheld(proto.Message.decode(raw))) {
+        throw new MediaUnavailable('withheld', 'A file that can be opened once is on the phone alone')
+      }
       if (place === null) throw new MediaUnavailable('no_file', 'This message has no file at WhatsApp')
       yield* downloadFile(place, {
         fetch,

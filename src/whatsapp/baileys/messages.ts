@@ -19,6 +19,7 @@ import { asAction, type PostChange } from './channel-changes'
 import { putBehind } from './content/behind'
 import { type ReadMessage, readContent, type Surroundings } from './content/read'
 import type { Earlier } from './content/shapes'
+import { withheldMessage } from './content/withheld'
 import type { Origin } from './inbound-journal'
 import { addressesOf, isMe, isPerson, type Know, ownAddresses } from './people'
 import { isMessageId, momentOr, shownName } from './stanza-ids'
@@ -38,10 +39,11 @@ export type MessageSurroundings = {
 export function messageOf(message: WAMessage, around: MessageSurroundings): IncomingMessage | null {
   const change = around.origin?.change
   if (change) return changedPost(message, change, around)
-  const content = message.message ? asMessage(message.message) : null
-  if (content === null) return message.key.isViewOnce === true ? hiddenOnce(message, around) : null
+  const content = message.message ? asMessage(message.message) : {}
   const read = readContent(content, surroundingsOf(message, around))
-  return read && toldAs(message, read, content, around)
+  if (read !== null) return toldAs(message, read, content, around)
+  const { withheld = null } = around.origin ?? {}
+  return withheld && messageOf({ ...message, message: withheldMessage(withheld) }, around)
 }
 
 /** A message with content that was read already. */
@@ -95,17 +97,6 @@ function changedPost(
   const read = action && readContent(action.message)
   if (!action || !read) return null
   return toldAs({ ...message, key: { ...message.key, id: action.id } }, read, action.message, around)
-}
-
-/** A file that linked devices are not shown; something was said all the same. */
-function hiddenOnce(message: WAMessage, around: MessageSurroundings): IncomingMessage | null {
-  const read: ReadMessage = {
-    content: { type: 'unknown', kind: 'viewOnceMessage' },
-    mentions: [],
-    quoted: null,
-    context: {},
-  }
-  return toldAs(message, read, {}, around)
 }
 
 /** Baileys looks for our phone number only in the author of a status post. */

@@ -1,4 +1,4 @@
-/** What businesses send and a linked device can only read: buttons, lists, products; the answers to them; invitations. */
+/** What a linked device can only read: buttons, lists and products of businesses, answers and orders; invitations. */
 import type { proto } from '@whiskeysockets/baileys'
 import type { ContentOf } from '../../../domain/content'
 import { momentOf, numberOf, type PartReaders, some } from './shapes'
@@ -136,6 +136,22 @@ export const readProduct: PartReaders<'product'> = {
       ...(thousandths === null ? {} : { price: thousandths / 1000 }),
       ...some('url', product.url),
       ...some('owner', ownerOf(businessOwnerJid)),
+    }
+  },
+}
+
+export const readOrder: PartReaders<'order'> = {
+  orderMessage: (part) => {
+    const thousandths = numberOf(part.totalAmount1000)
+    return {
+      type: 'order',
+      orderId: part.orderId ?? '',
+      ...some('title', part.orderTitle),
+      ...some('itemCount', part.itemCount),
+      ...(thousandths ? { total: thousandths / 1000 } : {}),
+      ...some('currency', part.totalCurrencyCode),
+      ...some('text', part.message),
+      ...some('owner', ownerOf(part.sellerJid)),
     }
   },
 }

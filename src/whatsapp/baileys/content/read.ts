@@ -10,7 +10,8 @@ import type { MessageContext } from '../../../domain/message'
 import { isAddress, isMessageId } from '../stanza-ids'
 import { readDelete, readEdit, readPin, readReaction } from './actions'
 import { bounded, cutText } from './bounds'
-import { readButtons, readChoice, readInvite, readList, readProduct } from './business'
+import { readButtons, readChoice, readInvite, readList, readOrder, readProduct } from './business'
+import { readComment } from './comment'
 import { contextOf, mentionsOf, readContext } from './context'
 import { readEvent, readRsvp } from './event'
 import { readAlbum, readAudio, readDocument, readImage, readSticker, readVideo } from './files'
@@ -55,7 +56,9 @@ const READERS: { [T in MessageType]: PartReaders<T> } = {
   list: readList,
   choice: readChoice,
   product: readProduct,
+  order: readOrder,
   invite: readInvite,
+  comment: readComment,
   unknown: {},
 }
 

@@ -1,6 +1,6 @@
 /**
  * Messages that are encrypted a second time, for those only who know the message they belong to: votes, answers to events
- * and, in announcement groups of communities, reactions.
+ * and, in announcement groups of communities, reactions and comments.
  *
  * key = HKDF-SHA256(secret of the target, no salt, target id ‖ its author ‖ author of the addition ‖ purpose); AES-256-GCM
  * with a 12-byte nonce. Addresses are those without device; whether phone number or LID depends on how the two devices
@@ -15,6 +15,7 @@ const PURPOSES = {
   vote: { name: 'Poll Vote', binds: true },
   rsvp: { name: 'Event Response', binds: true },
   reaction: { name: 'Enc Reaction', binds: false },
+  comment: { name: 'Enc Comment', binds: false },
 } as const
 export type Purpose = keyof typeof PURPOSES
 
