@@ -162,7 +162,8 @@ async function send(input: SendRequest): Promise<Response> {
   if (live?.status !== 'connected') return Response.json({ error: 'not connected' }, { status: 400 })
   const messageId = `3EB0${crypto.randomUUID().replaceAll('-', '').slice(0, 18).toUpperCase()}`
   const acknowledged = new Promise<void>((resolve, reject) => awaiting.set(messageId, { resolve, reject }))
-  await live.sock.sendMessage(`${input.to}@s.whatsapp.net`, { text: input.text }, { messageId })
+  const to = input.to.includes('@') ? input.to : `${input.to}@s.whatsapp.net`
+  await live.sock.sendMessage(to, { text: input.text }, { messageId })
   await acknowledged
   return Response.json({ success: true, messageId, status: 'sent' })
 }
