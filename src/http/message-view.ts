@@ -151,7 +151,7 @@ function afterlifeFields({ afterlife, content }: StoredMessage) {
         }
       : {}),
     ...tallyOf(content, votes),
-    ...(content.type === 'event'
+    ...(responses.length > 0
       ? {
           responses: responses.map(({ from, at, ...said }) => ({
             ...said,
