@@ -12,10 +12,11 @@ import { asMessageId, type Jid, partyOf, withoutDevice } from '../../domain/ids'
 import type { Report } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
+import { type BeforeTarget, sealedWith } from './before-target'
 import type { Recollection } from './content/earlier'
 import type { GroupCache } from './group-cache'
 import { historyOf } from './history'
-import type { InboundJournal } from './inbound-journal'
+import type { InboundJournal, Origin } from './inbound-journal'
 import { messageOf, pairsOf } from './messages'
 import { isPerson, type Know } from './people'
 import { callsOf, contactsOf, groupsOf, identityOf, participantsOf, presencesOf } from './reports'
@@ -38,6 +39,7 @@ export type DataEventParts = {
   groups: GroupCache
   know: Know
   earlier: Recollection
+  beforeTarget: BeforeTarget
   resends: StaleResends
   restrictions: Restrictions
   report: (report: Report) => void
@@ -72,7 +74,7 @@ export function hearData(parts: DataEventParts): (message: WAMessage) => boolean
 }
 
 /** Reports a message; false when it holds nothing to store. */
-type Heard = (message: WAMessage) => boolean
+type Heard = (message: WAMessage, origin?: Origin | null, mayWait?: boolean) => boolean
 
 type On = ReturnType<typeof listener>
 type Pairs = readonly { lid: Jid; phoneNumber: string }[]
@@ -90,14 +92,14 @@ function pairTeller({ report }: DataEventParts): TellPairs {
 }
 
 function hearMessages(
-  { creds, inbound, know, earlier, resends, report, clock, log }: DataEventParts,
+  { creds, inbound, know, earlier, beforeTarget, resends, report, clock, log }: DataEventParts,
   on: On,
   tellPairs: TellPairs,
 ): Heard {
-  const hear = (message: WAMessage): boolean => {
+  const hear = (message: WAMessage, origin: Origin | null, mayWait: boolean): boolean => {
     const id = message.key.id ?? ''
     const around = {
-      origin: inbound.originOf(id),
+      origin,
       me: identityOf(creds),
       know,
       now: clock.now(),
@@ -105,15 +107,23 @@ function hearMessages(
     }
     const incoming = messageOf(message, around)
     if (incoming === null) return false
+    const target = incoming.content.type === 'unknown' ? sealedWith(message.message ?? {}) : null
+    if (mayWait && target && !earlier.find(target)) {
+      beforeTarget.wait(target, () => {
+        if (!heard(message, origin, false) && origin) report({ kind: 'handled', inboxIds: [origin.inboxId] })
+      })
+      return true
+    }
     if (message.message) earlier.note(id, message.message)
     if (incoming.content.type === 'delete') resends.takenBack(incoming.content.targetMessageId)
     report({ kind: 'messages', messages: [incoming] })
+    beforeTarget.arrived(id)
     return true
   }
   /** Whatever a stranger has put into it, one message concerns nobody but itself. */
-  const heard = (message: WAMessage): boolean => {
+  const heard: Heard = (message, origin = inbound.originOf(message.key.id ?? ''), mayWait = true) => {
     try {
-      return hear(message)
+      return hear(message, origin, mayWait)
     } catch (error) {
       log.warn('A message could not be read; it is dropped', describe(error))
       return false

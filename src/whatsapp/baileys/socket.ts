@@ -14,6 +14,7 @@ import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { createAddressBook } from './address-book'
 import { openAuthState } from './auth-state'
+import { createBeforeTarget } from './before-target'
 import { closingOf, closingOfUpgrade, disconnectOf } from './close-codes'
 import { createRecollection } from './content/earlier'
 import { hearData, listener } from './data-events'
@@ -200,6 +201,7 @@ export function openSocket(parts: SocketParts): Connection {
   const book = createAddressBook(auth.keys)
   const know: Know = (jid) => book(jid) ?? groups.otherAddress(jid)
   const earlier = createRecollection(request.raw)
+  const beforeTarget = createBeforeTarget(clock)
   const heard = hearData({
     ev: sock.ev,
     ws,
@@ -209,6 +211,7 @@ export function openSocket(parts: SocketParts): Connection {
     groups,
     know,
     earlier,
+    beforeTarget,
     resends,
     restrictions,
     report,
@@ -225,6 +228,7 @@ export function openSocket(parts: SocketParts): Connection {
     if (ended) return
     sock.ev.flush()
     inbound.stop()
+    beforeTarget.stop()
     watchdog.stop()
     acks.end()
     pairing.end()
