@@ -339,6 +339,39 @@ describe('stanzas', () => {
     expect(told(since).map(({ id }) => id as string)).toEqual(['A/../B'])
   })
 
+  test('without an id, of no kind, or a thousand levels deep are passed over', async () => {
+    const since = session.reports.length
+    const levels = (depth: number): BinaryNode => ({
+      tag: 'message',
+      attrs: {},
+      ...(depth > 0 ? { content: [levels(depth - 1)] } : {}),
+    })
+    bring({ from: '120363000000000001@newsletter' }, [plain('without an id')])
+    bring({ id: 'DEEP' }, [levels(1_000)])
+    bring({ id: 'NOBODY', from: 'nobody' }, [plain('x')])
+    bring({ id: 'EMPTY' }, [])
+    bring({ id: 'WRONG', recipient: '5@lid' }, [
+      { tag: 'enc', attrs: { v: '2', type: 'msg' }, content: Buffer.alloc(9) },
+    ])
+    bring({ id: 'KIND' }, [{ tag: 'enc', attrs: { v: '2', type: 'none' }, content: Buffer.alloc(9) }])
+    await sayAfterAll()
+    expect(told(since)).toEqual([])
+  })
+
+  test.each([
+    ['view_once', {}, 'image'],
+    ['view_once_unavailable_fanout', {}, 'image'],
+    ['view_once', { mediatype: 'video' }, 'video'],
+    ['view_once', { mediatype: 'ptt' }, 'audio'],
+  ])('that withhold a file (%s, %j) are told', async (type, attrs, told_) => {
+    const since = session.reports.length
+    bring({ id: `ONCE${since}`, type: 'media' }, [{ tag: 'unavailable', attrs: { type, ...attrs } }])
+    await sayAfterAll()
+    expect(told(since).map(({ content }) => content)).toEqual([
+      expect.objectContaining({ type: told_, viewOnce: true, media: { mimetype: null, size: null } }),
+    ])
+  })
+
   test('that are larger than any message are refused', async () => {
     const since = session.reports.length
     bring({ id: 'LARGE', from: '120363000000000001@newsletter' }, [plain('x'.repeat(MAX_STANZA_BYTES))])
@@ -375,7 +408,7 @@ describe('upstream', () => {
   let stock: StockBaileys
   afterEach(() => stock.end())
 
-  test('upstream: a reaction to nothing is lost, and words that nobody encrypted are taken', async () => {
+  test('upstream: a reaction to nothing is lost, words that nobody encrypted are taken, a withheld file is dropped', async () => {
     stock = await stockBaileys(world, alice)
     const { id } = await mallory.send(alice.jid, raw({ reactionMessage: { text: '👍' } }))
     const device = world.server.world.directory.byPhoneNumber(OURS)?.devices.get(2)
@@ -387,7 +420,17 @@ describe('upstream', () => {
       attrs: { from: mallory.lid, id: 'FORGED', t: '1700000000', type: 'text' },
       content,
     })
+    device?.link?.send({
+      tag: 'message',
+      attrs: { from: mallory.lid, id: 'ONCE', t: `${Math.floor(Date.now() / 1000)}`, type: 'media' },
+      content: [{ tag: 'unavailable', attrs: { type: 'view_once_unavailable_fanout' } }],
+    })
     expect((await stock.heard('FORGED')).message?.conversation).toBe('forged')
+    await until('the acknowledgement of what was withheld', () => {
+      const acks = world.server.log.entries({ phoneNumber: OURS, tag: 'ack' })
+      return acks.find(({ stanza, deviceId }) => stanza.attrs.id === 'ONCE' && deviceId === 2) ?? null
+    })
+    expect(stock.messages.filter(({ key }) => key.id === 'ONCE')).toEqual([])
     expect(stock.messages.filter(({ key }) => key.id === id)).toEqual([])
   })
 })

@@ -51,11 +51,13 @@ const isSealed = (part: Sealed | null | undefined): boolean =>
 
 /** The message whose secret opens this one; null when nothing in it is sealed so. */
 export function sealedWith(message: proto.IMessage): string | null {
-  const { pollUpdateMessage, encReactionMessage, encEventResponseMessage } = unwrap(message).inner
+  const { pollUpdateMessage, encReactionMessage, encEventResponseMessage, encCommentMessage } =
+    unwrap(message).inner
   const parts = [
     [pollUpdateMessage?.vote, pollUpdateMessage?.pollCreationMessageKey],
     [encReactionMessage, encReactionMessage?.targetMessageKey],
     [encEventResponseMessage, encEventResponseMessage?.eventCreationMessageKey],
+    [encCommentMessage, encCommentMessage?.targetMessageKey],
   ] as const
   return parts.find(([part]) => isSealed(part))?.[1]?.id || null
 }

@@ -19,10 +19,11 @@ import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { changeOf, type PostChange } from './channel-changes'
-import { withheldIn, withWithheld } from './content/withheld'
+import { withheldIn } from './content/withheld'
 import { atTheDoor, type Refusal } from './inbound-door'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
 import { interpose, type SocketEvents } from './upstream/raw-socket'
+import { withKnownType } from './upstream/withheld'
 
 /** Plaintexts of stored messages are kept this long for a stanza that WhatsApp delivers twice. */
 export const PLAINTEXT_KEPT_MS = 10 * 60_000
@@ -136,7 +137,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     const mine = current
     try {
       // Without `offline` Baileys awaits the stanza instead of queueing it, so its end is known.
-      await handle({ ...withWithheld(node), attrs })
+      await handle({ ...withKnownType(node), attrs })
     } catch (error) {
       log.warn('A message stanza failed', { error: error instanceof Error ? error.name : typeof error })
     }
@@ -176,8 +177,8 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     const entering = atTheDoor(node)
     if ('why' in entering) {
       log.warn('A message stanza was refused', { why: entering.why })
-      // Told or not, it is not let in the next time either.
-      parts.refuse(node, entering).catch(() => undefined)
+      // Told or not, it is not let in the next time either; without an id there is nothing to name.
+      if (node.attrs.id) parts.refuse(node, entering).catch(() => undefined)
       return
     }
     const written = vault.receive(entering.stanza)

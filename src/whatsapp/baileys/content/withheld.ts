@@ -3,20 +3,8 @@
  * come (`<unavailable type="view_once">`), at times of which kind.
  */
 import type { BinaryNode, proto } from '@whiskeysockets/baileys'
+import { isWithholding } from '../upstream/withheld'
 import { unwrap } from './wrappers'
-
-const TYPES: ReadonlySet<string> = new Set(['view_once', 'view_once_unavailable_fanout'])
-const isWithholding = ({ tag, attrs }: BinaryNode): boolean =>
-  tag === 'unavailable' && TYPES.has(attrs.type ?? '')
-
-/** Baileys tells of one of the two names of the type, and drops a stanza with the other. */
-export function withWithheld(node: BinaryNode): BinaryNode {
-  if (!Array.isArray(node.content) || !node.content.some(isWithholding)) return node
-  const content = node.content.map((part) =>
-    isWithholding(part) ? { ...part, attrs: { ...part.attrs, type: 'view_once' } } : part,
-  )
-  return { ...node, content }
-}
 
 /** The kind of what a stanza withholds; null when it withholds nothing. */
 export function withheldIn({ content }: BinaryNode): 'image' | 'video' | 'audio' | null {
