@@ -8,6 +8,7 @@ import type { Message, Messages, StoredMessage } from '../domain/message'
 import type { Restriction, Session } from '../domain/session'
 import type { Report, StatusReport } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
+import { faultPoint } from '../lib/fault-points'
 import type { Log } from '../lib/log'
 import type { Places } from './payload'
 import { type DataReport, factsOf, type LifeReport, momentaryEvent, type VanishingReport } from './recorder'
@@ -111,7 +112,10 @@ export function createIntake(parts: IntakeParts): Intake {
     const messages = facts.flatMap(({ change }) =>
       change.kind === 'message' && !change.message.history ? [change.message] : [],
     )
-    if (messages.length > 0) parts.onMessages(messages)
+    if (messages.length > 0) {
+      faultPoint('message stored')
+      parts.onMessages(messages)
+    }
     // What a chat was set to says more than messages of somebody who did not know it yet.
     for (const report of reports) if (report.kind === 'vanishing') parts.onVanishing(report)
   }

@@ -9,6 +9,7 @@ import { eventFilter } from '../domain/events'
 import type { Entry } from '../domain/journal'
 import { type DueDelivery, type Endpoint, laneOf, type Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
+import { faultPoint } from '../lib/fault-points'
 import type { Log } from '../lib/log'
 import { type Endpoints, PARKED, type StoredEndpoint } from './endpoints'
 import type { GroupCommit } from './group-commit'
@@ -192,6 +193,7 @@ export function createWebhooks(parts: {
           meta.set('webhook_position', String(to))
         })
         storedPosition = to
+        if (planned.length > 0) faultPoint('delivery stored')
       }
       position = to
       return to

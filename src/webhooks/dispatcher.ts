@@ -10,6 +10,7 @@ import type { Ledger } from '../domain/changes'
 import { type DueDelivery, laneOf, nextAttemptAt, type Outcome, type Webhooks } from '../domain/webhook'
 import { backoffDelay } from '../lib/backoff'
 import type { Clock } from '../lib/clock'
+import { faultPoint } from '../lib/fault-points'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
 import { type Admission, type AdmissionLimits, createAdmission, DEFAULT_ADMISSION } from './admission'
@@ -152,6 +153,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     disarm()
     giveBack(endpoint.id, () => place.leave(outcome.ok))
     if (cutting.signal.aborted) return
+    if (outcome.ok) faultPoint('webhook answered')
     await settle(delivery, outcome)
     busy.delete(laneOf(delivery))
     wake()

@@ -2,6 +2,7 @@
 import type { Fact, Ledger } from '../../domain/changes'
 import type { MessageId } from '../../domain/ids'
 import type { Session } from '../../domain/session'
+import { faultPoint } from '../../lib/fault-points'
 import { ownFieldsWithContent, type Places, sessionEvent } from '../payload'
 import type { Recipient } from '../recipient'
 import type { Attachments, Claim } from './attachments'
@@ -97,11 +98,12 @@ export function createAcceptance(parts: AcceptanceParts): Acceptance {
       const stored = claims.length === 0 ? committed : Promise.all([committed, attachments.claim(claims)])
       if (!atOnce) await stored
       for (const one of composed) lineUp(one, atOnce ? stored : null)
-      if (!atOnce) return
+      if (!atOnce) return faultPoint('send accepted')
       await stored.catch((error: unknown) => {
         drop(composed.map(({ message }) => message.id))
         throw error
       })
+      faultPoint('send accepted')
     },
   }
 }

@@ -9,6 +9,7 @@ import { isChannel, type MessageId, type SessionId } from '../../domain/ids'
 import type { FileId, MediaStore } from '../../domain/media'
 import { type Connection, type MediaPointer, MediaUnavailable, type WhatsApp } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
+import { faultPoint } from '../../lib/fault-points'
 import type { Log } from '../../lib/log'
 import { createTurnstile } from '../turnstile'
 import type { Entry } from './queue'
@@ -117,8 +118,11 @@ export function createAttachments(parts: AttachmentsParts): Attachments {
     async place(connection, entry, ready) {
       const fileId = entry.attachment
       if (fileId === null || ready.message.attachment === null) return ready.raw
-      const raw = whatsapp.attach(ready.raw, await pointerOf(connection, fileId, ready))
+      const pointer = await pointerOf(connection, fileId, ready)
+      faultPoint('file uploaded')
+      const raw = whatsapp.attach(ready.raw, pointer)
       await ledger.commit([attached(ready, raw)])
+      faultPoint('file attached')
       // Another turn of the same message has nothing left to upload.
       entry.ready = { ...ready, raw, message: { ...ready.message, raw, attachment: null } }
       return raw

@@ -10,6 +10,7 @@ import { NO_AFTERLIFE } from '../../domain/message'
 import type { Session } from '../../domain/session'
 import type { SendRefusal } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
+import { faultPoint } from '../../lib/fault-points'
 import { ownFields, ownFieldsWithContent, type Places, sessionEvent } from '../payload'
 import type { Attachments } from './attachments'
 import type { Entry, SendQueue } from './queue'
@@ -150,6 +151,7 @@ export function createEndings(parts: EndingsParts): Endings {
       try {
         const sent = statusFact(message, party, at, null)
         await commit(raw ? [completed(message, raw), sent] : [sent], waits.has(entry.id) ? 'now' : 'soon')
+        faultPoint('sent committed')
         parts.queue().forget(entry.id)
         attachments.release(entry)
         waits.reached(entry.id, 'sent', at)

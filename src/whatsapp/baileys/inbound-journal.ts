@@ -17,6 +17,7 @@
 import { type BinaryNode, decodeBinaryNode, isJidNewsletter } from '@whiskeysockets/baileys'
 import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
+import { faultPoint } from '../../lib/fault-points'
 import type { Log } from '../../lib/log'
 import { changeOf, type PostChange } from './channel-changes'
 import { withheldIn } from './content/withheld'
@@ -174,6 +175,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
 
   function take(node: BinaryNode): void {
     loggedIn.resolve()
+    faultPoint('stanza read')
     const entering = atTheDoor(node)
     if ('why' in entering) {
       log.warn('A message stanza was refused', { why: entering.why })
@@ -188,7 +190,10 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     })
     tail = tail
       .then(() => written)
-      .then((inboxId) => handleOne(node, inboxId))
+      .then((inboxId) => {
+        faultPoint('stanza journalled')
+        return handleOne(node, inboxId)
+      })
       .catch(() => undefined)
   }
 
@@ -211,6 +216,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     },
     emitted(messageId, isKept) {
       if (current?.messageId !== messageId) return
+      faultPoint('message emitted')
       current.emitted = true
       current.claimed ||= isKept
     },

@@ -13,6 +13,7 @@ import {
   type SignalRepositoryWithLIDStore,
   type SocketConfig,
 } from '@whiskeysockets/baileys'
+import { faultPoint } from '../../lib/fault-points'
 import { outsideTransactions } from './upstream/commit-before-wire'
 import { withOwnEnvelope } from './upstream/own-copies'
 
@@ -61,7 +62,10 @@ export function signalRepositoryWith(
         return plaintext
       }
       // Baileys' own transaction: writes are gathered and reach the vault in one commit.
-      return keys.transaction(decryptOrRecall, mutex)
+      return keys.transaction(decryptOrRecall, mutex).then((plaintext) => {
+        faultPoint('ratchet and plaintext committed')
+        return plaintext
+      })
     }
 
     return {

@@ -7,6 +7,7 @@ import {
   type WASocket,
 } from '@whiskeysockets/baileys'
 import { type Acknowledgement, type Outgoing, SendUnconfirmed } from '../../domain/whatsapp'
+import { faultPoint } from '../../lib/fault-points'
 import type { AuthState } from './auth-state'
 import { channelNode } from './channel-posts'
 import { disconnectOf } from './close-codes'
@@ -68,7 +69,9 @@ export function createSender(parts: SenderParts): (message: Outgoing) => Promise
       throw new SendUnconfirmed('The connection ended before the message left')
     }
     acks.written(id)
+    faultPoint('frame written')
     const { at, serverId } = await answer
+    faultPoint('acknowledgement arrived')
     return { at, ...(serverId === null ? {} : { raw: putBehind(out.raw, 'serverId', serverId) }) }
   }
 }

@@ -13,6 +13,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { SignalRepositoryWithLIDStore } from '@whiskeysockets/baileys'
+import { faultPoint } from '../../../lib/fault-points'
 import type { RawSocket } from './raw-socket'
 
 /** The same repository, its methods free of the caller's transaction. Call this outside of any transaction. */
@@ -48,7 +49,10 @@ export function holdWritesFor(raw: RawSocket, commits: PendingCommits): void {
     if (queue === null && !commits.waiting) return write(data, written)
     const turn = (queue ?? Promise.resolve()).then(() => commits.settled())
     const sent = turn.then(
-      () => write(data, written),
+      () => {
+        faultPoint('commit before the wire')
+        write(data, written)
+      },
       (error: unknown) => written?.(error instanceof Error ? error : new Error(String(error))),
     )
     queue = sent
