@@ -183,6 +183,32 @@ describe.each([...CHATS])('said by Baileys in a chat with a %s', (chat) => {
     expect(Buffer.from(await (await talk.fileOf(own.id)).arrayBuffer()).equals(image)).toBe(true)
   })
 
+  test('the setting of the chat: our next messages keep to it, and it is no message', async () => {
+    const before = (await talk.told()).length
+    for (const seconds of [604_800, 0]) {
+      await bob.sock.sendMessage(theirs(chat), { disappearingMessagesInChat: seconds })
+      // What was said after it has come, so has the setting.
+      await talk.viewOf(await talk.say(EVE, OURS, { type: 'text', text: 'marker' }))
+      const { messageId } = await talk.send('text', ours(chat), { text: 'in keeping' })
+      const { contextInfo } = partOf(await heard(messageId)).extendedTextMessage ?? {}
+      expect(contextInfo?.expiration ?? 0).toBe(seconds)
+      expect((await talk.viewOf(messageId)).disappearingSeconds ?? 0).toBe(seconds)
+    }
+    const events = (await talk.told()).slice(before)
+    expect(events.filter(({ event, from }) => event === 'message.received' && from === BOB)).toEqual([])
+  })
+
+  test.each([{ sharePhoneNumber: true }, { limitSharing: true }] as AnyMessageContent[])(
+    '%j is no message',
+    async (content) => {
+      const { id } = await said(chat, content)
+      const after = await said(chat, { text: 'after it' })
+      await talk.viewOf(after.id)
+      expect((await talk.told()).filter(({ messageId }) => messageId === id)).toEqual([])
+      expect((await talk.app.call('GET', `/api/messages/${talk.session}/${id}`)).status).toBe(404)
+    },
+  )
+
   test('pictures of an album name it', async () => {
     const album = await said(chat, { album: { expectedImageCount: 1, expectedVideoCount: 1 } })
     const image = await said(chat, {
