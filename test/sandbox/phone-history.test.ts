@@ -19,7 +19,10 @@ let eve: Phone
 let group: string
 let left: string
 let client: BaileysClient
-type Ids = Record<'text' | 'image' | 'poll' | 'gone' | 'own' | 'grouped' | 'reaction' | 'vote', string>
+type Ids = Record<
+  'text' | 'image' | 'once' | 'poll' | 'event' | 'gone' | 'own' | 'grouped' | 'reaction' | 'vote' | 'answer',
+  string
+>
 let ids: Ids
 
 const FILE = Buffer.from('file')
@@ -55,6 +58,8 @@ beforeAll(async () => {
   await say(to, { type: 'edit', text: 'the end', targetMessageId: text })
   const image = await say(to, { type: 'image', base64: FILE.toString('base64'), caption: 'look' })
   const poll = await say(to, { type: 'poll', question: 'Tea?', options: ['yes', 'no'] })
+  const once = await say(to, { type: 'video', base64: FILE.toString('base64'), viewOnce: true })
+  const event = await say(to, { type: 'event', name: 'Tea', startsAt: '2030-01-01T15:00:00.000Z' })
   const gone = await say(to, 'oops')
   await say(to, { type: 'delete', targetMessageId: gone })
   const grouped = await say(group, 'all of us')
@@ -68,12 +73,17 @@ beforeAll(async () => {
     targetMessageId: poll,
     options: ['yes'],
   })
+  const { id: answer } = await ada.send(bob.phoneNumber, {
+    type: 'rsvp',
+    targetMessageId: event,
+    response: 'maybe',
+  })
   await ada.star(image, true)
   await ada.changeChat(bob.phoneNumber, { archived: true })
   const removed = { tag: 'participant', attrs: { jid: ada.lid } }
   await bob.changeGroup(left, { tag: 'remove', attrs: {}, content: [removed] })
   await ada.settled()
-  ids = { text, image, poll, gone, own, grouped, reaction, vote }
+  ids = { text, image, once, poll, event, gone, own, grouped, reaction, vote, answer }
   client = await pairWithBaileys(sandbox, ada)
   await client.until((event) => event.name === 'messaging-history.set' && event.data.progress === 100)
 })
@@ -94,7 +104,7 @@ test('comes in pieces, the first at once and the older by the media host', () =>
   const texts = messages().map(textOf)
   for (let at = 0; at < LONG; at++) expect(texts.filter((text) => text === `number ${at}`)).toHaveLength(1)
   const direct = messages().filter(({ key }) => key.remoteJid === bob.lid)
-  expect(direct.length).toBe(LONG + 5)
+  expect(direct.length).toBe(LONG + 7)
 })
 
 test('names people and chats', async () => {
@@ -134,6 +144,18 @@ describe('holds messages as they have become', () => {
     expect(
       Buffer.from(poll.pollUpdates?.[0]?.vote?.selectedOptions?.[0] ?? []).equals(optionHash('yes')),
     ).toBe(true)
+  })
+
+  test('an event with its answers', () => {
+    expect(found(ids.event).eventResponses).toMatchObject([
+      { eventResponseMessageKey: { id: ids.answer, fromMe: true }, eventResponseMessage: { response: 3 } },
+    ])
+  })
+
+  test('a file that can be opened once without its place', () => {
+    const { message } = found(ids.once)
+    expect(message?.viewOnceMessageV2?.message?.imageMessage?.viewOnce).toBe(true)
+    expect(JSON.stringify(message)).not.toContain('directPath')
   })
 
   test('an own one with its receipt and the reaction to it', () => {

@@ -106,6 +106,25 @@ describe('history', () => {
         },
       ],
     })
+    const event = message('EVENT', 3, {
+      message: proto.Message.fromObject({ eventMessage: { name: 'Tea', startTime: 1_900_000_000 } }),
+      eventResponses: [
+        {
+          eventResponseMessageKey: { id: 'A', fromMe: false, participant: '7@lid' },
+          eventResponseMessage: { response: 1, extraGuestCount: 2 },
+          timestampMs: 9_000,
+        },
+        { eventResponseMessageKey: { id: 'B' }, eventResponseMessage: { response: 0 }, timestampMs: 9_000 },
+      ],
+    })
+    expect(told([event]).all.map(({ id, content, timestamp }) => ({ id, content, timestamp }))).toEqual([
+      expect.objectContaining({ id: 'EVENT' }),
+      {
+        id: 'A',
+        content: { type: 'rsvp', targetMessageId: 'EVENT', response: 'going', extraGuests: 2 },
+        timestamp: 9_000,
+      },
+    ] as never)
     const { all, stars } = told([poll])
     expect(
       all.map(({ id, content, fromMe, sender, timestamp }) => ({ id, content, fromMe, sender, timestamp })),

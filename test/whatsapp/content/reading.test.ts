@@ -267,7 +267,38 @@ describe('reading', () => {
       { type: 'unknown', kind: 'encReactionMessage' },
     ],
     [{ extendedTextMessage: { text: '' } }, { type: 'unknown', kind: 'extendedTextMessage' }],
-    [{ orderMessage: { orderId: '1' } }, { type: 'unknown', kind: 'orderMessage' }],
+    [{ orderMessage: { orderId: '1' } }, { type: 'order', orderId: '1' }],
+    [
+      {
+        orderMessage: {
+          orderId: '2',
+          orderTitle: 'Two cups',
+          itemCount: 2,
+          totalAmount1000: 25_500,
+          totalCurrencyCode: 'EUR',
+          message: 'please',
+          sellerJid: '4917@s.whatsapp.net',
+        },
+      },
+      {
+        type: 'order',
+        orderId: '2',
+        title: 'Two cups',
+        itemCount: 2,
+        total: 25.5,
+        currency: 'EUR',
+        text: 'please',
+        owner: '4917',
+      },
+    ],
+    [
+      { commentMessage: { targetMessageKey: { id: 'T' }, message: { conversation: 'indeed' } } },
+      { type: 'comment', text: 'indeed', targetMessageId: 'T' },
+    ],
+    [
+      { commentMessage: { message: { conversation: 'to nothing' } } },
+      { type: 'unknown', kind: 'commentMessage' },
+    ],
     [{ call: { callKey: Buffer.from('x') } }, { type: 'unknown', kind: 'call' }],
     [
       { conversation: 'with a key', senderKeyDistributionMessage: { groupId: 'g' }, messageContextInfo: {} },

@@ -144,6 +144,21 @@ test('reactions of announcement groups are opened with the secret of their targe
   expect(readContent(message, knowing({ others: ['8@lid'] }))?.content.type).toBe('unknown')
 })
 
+test('comments of announcement groups are opened with the secret of their target', () => {
+  const key = Buffer.from(hkdfSync('sha256', secret, new Uint8Array(), 'TARGET7@lid100@lidEnc Comment', 32))
+  const encIv = Buffer.alloc(12, 1)
+  const cipher = createCipheriv('aes-256-gcm', key, encIv)
+  const plain = proto.Message.encode({ extendedTextMessage: { text: 'indeed' } }).finish()
+  const encPayload = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+  const message = { encCommentMessage: { targetMessageKey: { id: 'TARGET' }, encPayload, encIv } }
+  expect(readContent(message, knowing({ others: ['7@lid'] }))?.content).toEqual({
+    type: 'comment',
+    text: 'indeed',
+    targetMessageId: 'TARGET',
+  })
+  expect(readContent(message, knowing({ others: ['8@lid'] }))?.content.type).toBe('unknown')
+})
+
 test('what was just read is remembered, the storage knows the rest, and memory is bounded', () => {
   const asked: string[] = []
   const recollection = createRecollection((id) => {
