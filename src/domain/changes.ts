@@ -9,12 +9,17 @@ import type { NewEvent } from './events'
 import type { Jid, MessageId, SessionId } from './ids'
 import type { Entry } from './journal'
 import type { Message, MessageStatus } from './message'
-import type { Session } from './session'
+import type { Session, TimelineCause } from './session'
 
 export type Change =
   | { kind: 'session_created'; session: Session }
   /** Everything of the session but its counters. */
-  | { kind: 'session_changed'; session: Session }
+  | {
+      kind: 'session_changed'
+      session: Session
+      /** What has led to another state, for the timeline. */
+      cause?: TimelineCause
+    }
   /** Removes the session and all that belongs to it. */
   | { kind: 'session_deleted'; sessionId: SessionId }
   | { kind: 'session_active'; sessionId: SessionId; at: number }

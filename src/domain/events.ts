@@ -25,6 +25,14 @@ const CATALOGUE = {
     says: 'emitted when WhatsApp restricts what this number may send, with until when; established chats go on',
   },
   'session.unrestricted': { kept: true, says: 'emitted when a restriction has ended' },
+  'session.gap': {
+    kept: true,
+    says: 'emitted when an outage is over in which messages were missed or that was longer than a minute; count says how many came late',
+  },
+  'session.stalled': {
+    kept: true,
+    says: 'emitted when something of the session does not move; says since when, why, and what is to be done',
+  },
   'session.credentials_cleared': {
     kept: true,
     says: 'emitted when stored credentials were removed on request',

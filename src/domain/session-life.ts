@@ -14,7 +14,7 @@ import { backoffDelay } from '../lib/backoff'
 import { isoTime } from '../lib/clock'
 import { type CloseReason, type Closing, closeRow } from './close-reasons'
 import type { EventName, NewEvent } from './events'
-import type { Identity, Session, SessionState, SessionStatus } from './session'
+import type { Identity, Outage, Session, SessionState, SessionStatus } from './session'
 
 export type Input =
   | { on: 'start' }
@@ -67,8 +67,8 @@ const event = (session: Session, name: EventName, fields: Record<string, unknown
 })
 
 /**
- * The session with a new state; time spent connected is added up when `connected` is left. `until` is the moment up to
- * which the connection is known to have lived.
+ * The session with a new state; time spent connected is added up when `connected` is left, and an outage begins. `until` is
+ * the moment up to which the connection is known to have lived, `ended` what has ended it.
  */
 function moved(
   session: Session,
@@ -76,13 +76,19 @@ function moved(
   context: LifeContext,
   also: Partial<Session> = {},
   until: number = context.now,
+  ended: Outage['reason'] = 'stopped',
 ): Session {
   const left =
     session.state.status === 'connected' && state.status !== 'connected'
       ? Math.max(0, until - session.state.since)
       : 0
+  const outage =
+    session.state.status === 'connected' && state.status !== 'connected'
+      ? (session.outage ?? { from: lastThrough(session, session.state.since, context), reason: ended })
+      : session.outage
   return {
     ...session,
+    outage,
     ...also,
     state,
     connectedMs: session.connectedMs + left,
@@ -90,13 +96,21 @@ function moved(
   }
 }
 
+/** The clock may have been set back since. */
+const lastThrough = ({ lastActivity }: Session, since: number, { now }: LifeContext): number =>
+  Math.min(now, lastActivity ?? since)
+
 /** Opens a connection as a fresh try; credentials that WhatsApp has revoked are removed first. */
 function open(session: Session, context: LifeContext, before: Effect[] = []): Decision {
   const revoked = session.credentials === 'revoked'
-  const next = moved(session, { status: 'connecting', attempt: 0, window: 1 }, context, {
-    firstStartedAt: session.firstStartedAt ?? context.now,
-    ...(revoked ? CLEARED : {}),
-  })
+  const next = moved(
+    session,
+    { status: 'connecting', attempt: 0, window: 1 },
+    context,
+    { firstStartedAt: session.firstStartedAt ?? context.now, ...(revoked ? CLEARED : {}) },
+    context.now,
+    'restarted',
+  )
   return {
     session: next,
     effects: [...before, ...(revoked ? (['wipe'] as const) : []), 'open'],
@@ -111,9 +125,10 @@ function reopen(
   window: number,
   context: LifeContext,
   until?: number,
+  ended?: Outage['reason'],
 ): Decision {
   return {
-    session: moved(session, { status: 'connecting', attempt, window }, context, {}, until),
+    session: moved(session, { status: 'connecting', attempt, window }, context, {}, until, ended),
     effects: ['open'],
     events: [event(session, 'session.connecting', { attempt })],
   }
@@ -127,8 +142,8 @@ function stop(session: Session, context: LifeContext, effects: Effect[]): Decisi
   }
 }
 
-/** What was forbidden was forbidden to the number that is unlinked. */
-const CLEARED: Partial<Session> = { credentials: 'none', me: null, restriction: null }
+/** What was forbidden was forbidden to the number that is unlinked, and it has no backlog. */
+const CLEARED: Partial<Session> = { credentials: 'none', me: null, restriction: null, outage: null }
 
 /** Unlinking needs credentials that WhatsApp still knows. */
 const unlink = (session: Session): Effect[] => (session.credentials === 'linked' ? ['logout'] : [])
@@ -184,6 +199,8 @@ function disconnected(
       lastDisconnect: { code: why.code, reason: why.reason, detail: why.detail, at: context.now },
       ...(row.wipe === 'at_next_start' ? { credentials: 'revoked' as const } : {}),
     },
+    context.now,
+    why.reason,
   )
   return {
     session: next,
@@ -225,7 +242,7 @@ function closed(
   const row = closeRow(why.reason)
   switch (row.retry) {
     case 'at_once':
-      return reopen(session, spent, window, context)
+      return reopen(session, spent, window, context, context.now, why.reason)
     case 'new_window':
       return window < context.qrMaxWindows ? reopen(session, 0, window + 1, context) : ends()
     case 'once':
@@ -306,7 +323,8 @@ const paired = (
  * which no process ran is not time connected; the last traffic is the last moment known.
  */
 function resume(session: Session, attempt: number, context: LifeContext): Decision {
-  if (session.credentials === 'linked') return reopen(session, attempt, 1, context, session.lastActivity ?? 0)
+  if (session.credentials === 'linked')
+    return reopen(session, attempt, 1, context, session.lastActivity ?? 0, 'process_restarted')
   const why: Closing = {
     reason: 'process_restarted',
     code: null,

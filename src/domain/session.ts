@@ -116,6 +116,17 @@ export type Identity = {
   platform: string | null
 }
 
+/** A time in which the session was not through, although it had been: told as `session.gap` when it is over. */
+export type Outage = {
+  /** The last moment (ms) at which it is known to have been through. */
+  from: number
+  /** What has ended the connection: a close reason, or the command or restart that did. */
+  reason: CloseReason | OwnReason
+}
+/** Ends of a connection that are nobody's failure. */
+export const OWN_REASONS = ['stopped', 'restarted', 'process_restarted'] as const
+export type OwnReason = (typeof OWN_REASONS)[number]
+
 export type Session = {
   id: SessionId
   tenantId: TenantId
@@ -131,6 +142,8 @@ export type Session = {
   clientVersion: string | null
   /** In force as far as we know. */
   restriction: Restriction | null
+  /** Since the connection was lost, until the backlog of that time is through; null while nothing was missed. */
+  outage: Outage | null
   lastDisconnect: { code: number | null; reason: CloseReason; detail: string; at: number } | null
   createdAt: number
   updatedAt: number
@@ -156,4 +169,33 @@ export interface Sessions {
   counts(ids: readonly SessionId[]): Map<SessionId, MessageCounts>
   countByStatus(tenantId: TenantId | null): Record<SessionStatus, number>
   countOf(tenantId: TenantId): number
+  /** Messages that have come late since the present outage began. */
+  lateCount(id: SessionId): number
+  /** What became of the session, newest first; a bounded number of entries is kept. */
+  timeline(id: SessionId, limit: number): TimelineEntry[]
+}
+
+/** Why a session went into another state; `closed` bears the reason with it. */
+export type TimelineCause =
+  | 'created'
+  | 'start'
+  | 'stop'
+  | 'restart'
+  | 'clear_auth'
+  | 'logout'
+  | 'resume'
+  | 'retry_due'
+  | 'qr'
+  | 'paired'
+  | 'opened'
+  | 'closed'
+  | 'unknown'
+
+export type TimelineEntry = {
+  at: number
+  status: SessionStatus
+  cause: TimelineCause
+  /** Of an end of the connection. */
+  reason: CloseReason | null
+  detail: string | null
 }

@@ -47,6 +47,8 @@ export type IntakeParts = {
 export interface Intake {
   /** The last traffic of any kind (ms), newer than what is on disk. */
   lastActivity(): number | null
+  /** Milliseconds since anything came from WhatsApp, by the clock that never jumps; null before the first. */
+  silentFor(): number | null
   put(generation: number, report: Report): void
   /** Writes all that waits; never rejects. */
   record(): Promise<void>
@@ -63,6 +65,7 @@ export function createIntake(parts: IntakeParts): Intake {
   const { clock, log } = parts
   let pending: { generation: number; report: Report }[] = []
   let lastActivity = parts.session().lastActivity
+  let heardAt: number | null = null
   let activityWritten = Number.NEGATIVE_INFINITY
 
   const newest = (): number | null => {
@@ -142,11 +145,13 @@ export function createIntake(parts: IntakeParts): Intake {
 
   const intake: Intake = {
     lastActivity: newest,
+    silentFor: () => (heardAt === null ? null : clock.monotonic() - heardAt),
     put(generation, report) {
       if (!isLife(report)) {
         const at = report.kind === 'alive' ? report.at : clock.now()
         lastActivity = Math.max(lastActivity ?? 0, at)
       }
+      if (report.kind !== 'closed') heardAt = clock.monotonic()
       pending.push({ generation, report })
     },
     async record() {

@@ -12,7 +12,7 @@ import type { NewEvent } from '../domain/events'
 import type { Journal } from '../domain/journal'
 import type { Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
-import type { Restriction, Session } from '../domain/session'
+import type { Restriction, Session, Sessions, TimelineCause } from '../domain/session'
 import { type Decision, decide } from '../domain/session-life'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
@@ -20,6 +20,7 @@ import type { Log } from '../lib/log'
 import { createMailbox, MailboxClosed } from '../lib/mailbox'
 import { createEffects } from './effects'
 import { createFailures } from './failures'
+import { createGapWatch } from './gap-watch'
 import { createIntake } from './intake'
 import { CONNECT_DEADLINE, createLine } from './line'
 import { comesBack } from './not-connected'
@@ -41,6 +42,7 @@ export type LiveSessionParts = {
   session: Session
   whatsapp: WhatsApp
   messages: Messages
+  sessions: Pick<Sessions, 'lateCount'>
   vaults: Vaults
   ledger: Ledger
   journal: Journal
@@ -136,6 +138,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     recent: (id) => sending.recent(id),
     onStatuses: (statuses) => sending.reached(statuses),
     onMessages(messages) {
+      gap.came(messages)
       sending.noted(messages)
       parts.onMessages(session, messages)
     },
@@ -154,6 +157,14 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     change: (next) => post(() => restrict(next)),
     clock,
     log,
+  })
+
+  const gap = createGapWatch({
+    session: () => session,
+    lateCount: () => parts.sessions.lateCount(session.id),
+    silentFor: () => intake.silentFor(),
+    over: (look) => post(() => outageOver(look)),
+    clock,
   })
 
   const sending = parts.sending({
@@ -176,8 +187,8 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       log.error('A session has failed at its own work', { error: String(error) })
     })
 
-  const changed = (next: Session, events: readonly NewEvent[]): Fact => ({
-    change: { kind: 'session_changed', session: { ...next, lastActivity: intake.lastActivity() } },
+  const changed = (next: Session, events: readonly NewEvent[], cause: TimelineCause = 'unknown'): Fact => ({
+    change: { kind: 'session_changed', session: { ...next, lastActivity: intake.lastActivity() }, cause },
     events,
   })
 
@@ -187,6 +198,13 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     await carryOut({ session: restricted, events, effects: [] })
   }
 
+  /** The backlog is through: the outage is told and over. */
+  const outageOver = async (look: () => NewEvent[] | null) => {
+    if (phase !== 'live') return
+    const events = look()
+    if (events !== null) await carryOut({ session: { ...session, outage: null }, events, effects: [] })
+  }
+
   /** Takes over a session that is on disk (or could not be put there). */
   const adopt = (next: Session) => {
     const { status } = session.state
@@ -194,6 +212,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     session = next
     holders.note(next)
     if (left) {
+      gap.moved(status, next.state.status)
       cancelRetry()
       opening.cancel()
       if (next.state.status === 'connected') line.through()
@@ -207,10 +226,10 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     cancelRetry()
     cancelRetry = clock.after(Math.max(0, at - clock.now()), () =>
       post(async () => {
-        const outcome = decide(session, { on: 'retry_due' }, context())
+        const outcome = decide(view(), { on: 'retry_due' }, context())
         if (typeof outcome === 'string' || phase !== 'live') return
         try {
-          await commit([changed(outcome.session, outcome.events)])
+          await commit([changed(outcome.session, outcome.events, 'retry_due')])
         } catch (error) {
           log.error('A retry waits for the storage', { error: String(error) })
           arm(clock.now() + STORAGE_PAUSE)
@@ -225,7 +244,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   /** Commits a decision that cannot be refused; when the disk fails, its events are owed and told with the next commit. */
   const carryOut = async (decision: Decision) => {
     try {
-      await commit([changed(decision.session, decision.events)])
+      await commit([changed(decision.session, decision.events, 'closed')])
     } catch (error) {
       log.error('A change of state waits for the storage', { error: String(error) })
       owe(decision.events)
@@ -236,7 +255,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
 
   const { act, closeLine, unlink } = createEffects({ line, intake, opening, arm, log })
   const failures = createFailures({
-    session: () => session,
+    session: view,
     isLive: () => phase === 'live',
     line,
     intake,
@@ -250,7 +269,8 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       log.debug('A late report was dropped', { kind: report.kind })
       return
     }
-    const outcome = decide(session, refuseSecond(holders, session, inputOf(report)), context())
+    const input = refuseSecond(holders, session, inputOf(report))
+    const outcome = decide(view(), input, context())
     if (typeof outcome === 'string') return
     const { status } = session.state
     if (report.kind === 'closed') {
@@ -265,7 +285,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     }
     // A further code of the same window is nothing to store: the text never is, and its time is known only here.
     if (status !== outcome.session.state.status || report.kind !== 'qr')
-      await commit([changed(outcome.session, outcome.events)])
+      await commit([changed(outcome.session, outcome.events, report.kind)])
     adopt(outcome.session)
     if (report.kind === 'paired') opening.handOver(true)
     if (report.kind === 'qr') {
@@ -315,9 +335,9 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     command(command) {
       const answer = Promise.withResolvers<Session>()
       inTurn(async () => {
-        const outcome = decide(session, { on: command }, context())
+        const outcome = decide(view(), { on: command }, context())
         if (typeof outcome === 'string') return answer.resolve(view())
-        await commit([changed(outcome.session, outcome.events)])
+        await commit([changed(outcome.session, outcome.events, command)])
         adopt(outcome.session)
         answer.resolve(view())
         await act(outcome.effects)
@@ -331,7 +351,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       sending.start()
       const outcome = decide(session, { on: 'resume' }, context())
       if (typeof outcome === 'string') return null
-      const fact = changed(outcome.session, outcome.events)
+      const fact = changed(outcome.session, outcome.events, 'resume')
       adopt(outcome.session)
       return {
         fact,
@@ -376,6 +396,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         }
         sending.end()
         restriction.stop()
+        gap.stop()
         holders.release(session.id)
         await parts.vaults
           .wipe(session.id)
@@ -390,6 +411,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       opening.cancel()
       sending.stop()
       restriction.stop()
+      gap.stop()
       for (const listener of [...listeners]) listener()
       post(async () => {
         await line.close()

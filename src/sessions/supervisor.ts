@@ -287,6 +287,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
         lastActivity: null,
         firstStartedAt: null,
         connectedMs: 0,
+        outage: null,
       }
       creating.set(tenantId, (creating.get(tenantId) ?? 0) + 1)
       try {

@@ -15,6 +15,8 @@ export const EVENT_CODE: { readonly [N in EventName]: number } = {
   'session.restricted': 11,
   'session.unrestricted': 12,
   'session.credentials_cleared': 13,
+  'session.gap': 14,
+  'session.stalled': 15,
   'message.received': 20,
   'message.queued': 21,
   'message.sent': 22,

@@ -74,9 +74,9 @@ export function createLedger(parts: {
       endpoints.follow(tx, number, session)
       return true
     },
-    session_changed({ session }, tx) {
+    session_changed({ session, cause }, tx) {
       const known = numbers.session(session.id, tx)
-      if (!known || !sessions.update(tx, known.number, session)) return false
+      if (!known || !sessions.update(tx, known.number, session, cause)) return false
       endpoints.follow(tx, known.number, session)
       return true
     },
@@ -106,6 +106,7 @@ export function createLedger(parts: {
       if (inboxId !== null) vaults.dropInbox(session.number, [inboxId])
       const seal = sessions.encrypts(tx, session.number)
       const stored = messages.insert(tx, session, message, { keepContent, seal, told }, tally)
+      if (stored && message.offline && !message.history) sessions.late(session.number)
       if (stored && keepContent) tx.afterCommit(() => parts.onMessage())
       return stored ?? false
     },

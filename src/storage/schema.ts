@@ -117,12 +117,28 @@ export const sessions = sqliteTable(
     firstStartedAt: integer('first_started_at'),
     connectedMs: integer('connected_ms').notNull(),
     restriction: text('restriction'),
+    outage: text('outage'),
+    late: integer('late').notNull().default(0),
   },
   (t) => [
     uniqueIndex('sessions_by_id').on(t.id),
     index('sessions_by_tenant').on(t.tenant, t.createdAt),
     index('sessions_by_phone').on(t.phoneNumber),
   ],
+)
+
+export const sessionTimeline = sqliteTable(
+  'session_timeline',
+  {
+    number: integer('number').primaryKey(),
+    session: integer('session').notNull(),
+    at: integer('at').notNull(),
+    status: text('status').notNull(),
+    cause: text('cause').notNull(),
+    reason: text('reason'),
+    detail: text('detail'),
+  },
+  (t) => [index('session_timeline_by_session').on(t.session, t.number)],
 )
 
 export const vault = sqliteTable(

@@ -10,6 +10,8 @@ import {
   type SessionState,
   type SessionStatus,
   type Sessions,
+  type TimelineCause,
+  type TimelineEntry,
 } from '../domain/session'
 import type { Tx } from './group-commit'
 
@@ -30,6 +32,7 @@ type Row = {
   last_activity: number | null
   first_started_at: number | null
   connected_ms: number
+  outage: string | null
 }
 
 /** The QR text is a live secret and is left out. */
@@ -56,13 +59,19 @@ function sessionOf(row: Row): Session {
     lastActivity: row.last_activity,
     firstStartedAt: row.first_started_at,
     connectedMs: row.connected_ms,
+    outage: row.outage === null ? null : (JSON.parse(row.outage) as Session['outage']),
   }
 }
+
+/** Entries of a session's timeline that are kept. */
+const TIMELINE = 100
 
 export interface SessionRows extends Sessions {
   insert(number: number, session: Session): void
   /** False when there is no such session. */
-  update(tx: Tx, number: number, session: Session): boolean
+  update(tx: Tx, number: number, session: Session, cause?: TimelineCause): boolean
+  /** A message has come late; counted while an outage is not told yet. */
+  late(number: number): void
   active(number: number, at: number): boolean
   remove(tx: Tx, number: number): boolean
   /** Whether message content of this session is sealed. */
@@ -71,7 +80,7 @@ export interface SessionRows extends Sessions {
 
 export function createSessionRows(database: Database): SessionRows {
   const columns =
-    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms'
+    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms, outage'
   const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
   const byId = database.prepare<Row, [string]>(`SELECT ${columns} FROM sessions WHERE id = ?`)
   const page = database.prepare<Row, [string, number, number]>(
@@ -96,10 +105,10 @@ export function createSessionRows(database: Database): SessionRows {
     'SELECT status, count(*) AS n FROM sessions WHERE ?1 IS NULL OR tenant = ?1 GROUP BY status',
   )
   const insert = database.prepare(
-    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const update = database.prepare(
-    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE number = ?`,
+    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), late = iif(?17 IS NULL, 0, late) WHERE number = ?`,
   )
   const active = database.prepare<unknown, [number, number]>(
     'UPDATE sessions SET last_activity = max(ifnull(last_activity, 0), ?) WHERE number = ?',
@@ -108,6 +117,32 @@ export function createSessionRows(database: Database): SessionRows {
   const sealing = database.prepare<{ on: number }, [number]>(
     `SELECT json_extract(settings, '$.enableEncryption') AS "on" FROM sessions WHERE number = ?`,
   )
+
+  const late = database.prepare<unknown, [number]>(
+    'UPDATE sessions SET late = late + 1 WHERE number = ? AND outage IS NOT NULL',
+  )
+  const lateOf = database.prepare<{ late: number }, [string]>('SELECT late FROM sessions WHERE id = ?')
+  const statusOf = database.prepare<{ status: SessionStatus }, [number]>(
+    'SELECT status FROM sessions WHERE number = ?',
+  )
+  const note = database.prepare<unknown, [number, number, string, string, string | null, string | null]>(
+    'INSERT INTO session_timeline (session, at, status, cause, reason, detail) VALUES (?, ?, ?, ?, ?, ?)',
+  )
+  const shorten = database.prepare<unknown, [number]>(
+    `DELETE FROM session_timeline WHERE session = ?1 AND number <= (
+       SELECT number FROM session_timeline WHERE session = ?1 ORDER BY number DESC LIMIT 1 OFFSET ${TIMELINE})`,
+  )
+  const noted = database.prepare<TimelineEntry, [string, number]>(
+    `SELECT at, status, cause, reason, detail FROM session_timeline
+     WHERE session = (SELECT number FROM sessions WHERE id = ?) ORDER BY number DESC LIMIT ?`,
+  )
+  const forgetTimeline = database.prepare<unknown, [number]>('DELETE FROM session_timeline WHERE session = ?')
+
+  const noteState = (number: number, { state, updatedAt }: Session, cause: TimelineCause) => {
+    const why = state.status === 'disconnected' ? state.why : null
+    note.run(number, updatedAt, state.status, cause, why?.reason ?? null, why?.detail ?? null)
+    shorten.run(number)
+  }
 
   const encrypting = new Map<number, boolean>()
 
@@ -129,6 +164,7 @@ export function createSessionRows(database: Database): SessionRows {
       session.lastActivity,
       session.firstStartedAt,
       session.connectedMs,
+      session.outage && JSON.stringify(session.outage),
       session.state.status,
       session.me?.phoneNumber ?? null,
     ] as const
@@ -165,14 +201,23 @@ export function createSessionRows(database: Database): SessionRows {
     countOf: (tenantId) => count.get(tenantId)?.n ?? 0,
     insert(number, session) {
       insert.run(number, ...values(session))
+      noteState(number, session, 'created')
     },
-    update(tx, number, session) {
+    update(tx, number, session, cause = 'unknown') {
       tx.afterCommit(() => encrypting.delete(number))
+      const before = statusOf.get(number)
+      if (before !== null && before.status !== session.state.status) noteState(number, session, cause)
       return update.run(...values(session), number).changes > 0
     },
+    late(number) {
+      late.run(number)
+    },
+    lateCount: (id) => lateOf.get(id)?.late ?? 0,
+    timeline: (id, limit) => noted.all(id, limit),
     active: (number, at) => active.run(at, number).changes > 0,
     remove(tx, number) {
       tx.afterCommit(() => encrypting.delete(number))
+      forgetTimeline.run(number)
       return remove.run(number).changes > 0
     },
     encrypts(tx, number) {

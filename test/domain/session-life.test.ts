@@ -45,6 +45,7 @@ const session = (status: SessionStatus, also: Partial<Session> = {}): Session =>
   lastActivity: NOW - 500,
   firstStartedAt: NOW - 100_000,
   connectedMs: 7_000,
+  outage: null,
   ...also,
 })
 

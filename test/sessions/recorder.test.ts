@@ -25,6 +25,7 @@ const session: Session = {
   lastActivity: AT,
   firstStartedAt: AT,
   connectedMs: 0,
+  outage: null,
 }
 
 const incoming = (also: Partial<IncomingMessage> = {}): IncomingMessage => ({

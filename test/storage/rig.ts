@@ -75,6 +75,7 @@ export const makeSession = (id: SessionId = SESSION, also: Partial<Session> = {}
   lastActivity: null,
   firstStartedAt: null,
   connectedMs: 0,
+  outage: null,
   ...also,
 })
 
