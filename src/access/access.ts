@@ -49,6 +49,8 @@ export interface Access {
   refresh(token: string): Promise<{ token: string; expiresIn: '24h' }>
   /** Throws an `AUTH_*` error. With both credentials the API key decides. */
   authenticate(given: { authorization?: string | null; apiKey?: string | null }): Promise<Principal>
+  /** False when the credentials have been taken back or have run out, or the account may not be used any more. */
+  holds(principal: Principal): boolean
   listKeys(principal: Principal): ApiKey[]
   /** Throws `FORBIDDEN` when the caller may not do all that the new key may. The key itself is shown this once. */
   createKey(
@@ -222,6 +224,11 @@ export function createAccess(options: AccessOptions): Access {
       const token = BEARER.exec(authorization)?.[1]
       if (token === undefined) throw fail('AUTH_INVALID_TOKEN')
       return byToken(token)
+    },
+    holds({ tenantId, by }) {
+      if (!accounts.userById(tenantId)?.isActive) return false
+      if (by.kind === 'token') return by.expiresAt > clock.now() && !accounts.isRevoked(by.jti)
+      return by.keyId === FIXED_KEY_ID || accounts.keysOf(tenantId).some(({ id }) => id === by.keyId)
     },
     listKeys: ({ tenantId }) => accounts.keysOf(tenantId),
     async createKey(principal, { name, scopes }) {

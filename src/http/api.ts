@@ -77,6 +77,7 @@ export function createApi(parts: ApiParts) {
   const crossing = crossOrigin(parts.corsOrigins, parts.publicUrl)
   const guard = makeGuard({
     authenticate: access.authenticate,
+    holds: access.holds,
     tickets,
     addressOf: addressReader(parts.trustedProxies),
     originAllowed: crossing.allowed,
@@ -85,7 +86,7 @@ export function createApi(parts: ApiParts) {
   const idempotent = createIdempotent(parts.idempotency)
   const maxFileBytes = parts.maxFileBytes ?? MAX_SENT_FILE
   const maxBody = Math.max(maxFileBytes, MAX_UPLOAD) + FORM_MARGIN
-  const shared = { ...parts, guard, gate, idempotent, tickets, maxFileBytes }
+  const shared = { ...parts, find: supervisor.find, guard, gate, idempotent, tickets, maxFileBytes }
   // Both look at the routes, which exist only once everything below is put together.
   let methodsOf: (path: string) => string[] = () => []
   let document: () => object = () => ({})

@@ -213,7 +213,7 @@ export function authRoutes(parts: AuthRoutesParts) {
         detail: notes({
           summary: 'Get a one-time ticket',
           description:
-            'For clients that cannot set headers: open a WebSocket with ?ticket=. 30 seconds, one use.',
+            'For clients that cannot set headers: open a WebSocket or an EventSource with ?ticket=. 30 seconds, one use.',
           tags,
         }),
       },

@@ -16,6 +16,8 @@ export type Caller = { principal: Principal; address: string }
 
 export type GuardParts = {
   authenticate(given: { authorization: string | null; apiKey: string | null }): Promise<Principal>
+  /** False when they have been taken back or have run out since `authenticate` took them. */
+  holds(principal: Principal): boolean
   tickets: Tickets
   addressOf(headers: Headers, peer: string | null): string
   /** True when a browser page of this origin may open a WebSocket here. */
@@ -70,7 +72,7 @@ type GuardContext = {
 async function principalOf(
   request: Request,
   query: Record<string, unknown>,
-  { authenticate, tickets, originAllowed }: GuardParts,
+  { authenticate, holds, tickets, originAllowed }: GuardParts,
 ): Promise<Principal> {
   const { headers } = request
   const upgrading = headers.get('upgrade')?.toLowerCase() === 'websocket'
@@ -78,14 +80,19 @@ async function principalOf(
   if (upgrading && origin !== null && !originAllowed(origin, headers.get('host'))) {
     throw fail('FORBIDDEN', { origin }, 'Pages of this origin may not open a WebSocket here')
   }
-  // A ticket is taken on a WebSocket only; anywhere else a secret in a URL is ignored.
-  if (upgrading && typeof query.ticket === 'string') {
+  // A ticket is taken where browsers cannot set headers; anywhere else a secret in a URL is ignored.
+  if ((upgrading || isEventSource(request)) && typeof query.ticket === 'string') {
     const principal = tickets.redeem(query.ticket)
-    if (!principal) throw fail('AUTH_INVALID_TOKEN', undefined, 'This ticket is not valid any more')
+    if (!principal || !holds(principal))
+      throw fail('AUTH_INVALID_TOKEN', undefined, 'This ticket is not valid any more')
     return principal
   }
   return await authenticate({ authorization: headers.get('authorization'), apiKey: headers.get('x-api-key') })
 }
+
+/** A request for server-sent events. */
+const isEventSource = ({ method, url }: Request): boolean =>
+  method === 'GET' && /^[^?#]*\/events\/stream(?:[?#]|$)/.test(url)
 
 /** Fails when a route has neither a guard nor a place in PUBLIC_ROUTES. */
 export function assertGuarded(
@@ -106,7 +113,20 @@ export const sessionGate =
   ({ principal, address }, id) => {
     const session = find(id as SessionId)
     if (!session || session.tenantId !== principal.tenantId) throw fail('SESSION_NOT_FOUND')
-    const { ipWhitelist } = session.settings
-    if (ipWhitelist.length > 0 && !networkSet(ipWhitelist).has(address)) throw fail('IP_NOT_ALLOWED')
+    if (!isAdmitted(session, address)) throw fail('IP_NOT_ALLOWED')
     return session
   }
+
+/** Networks of whitelists, each read once; a change of settings makes a new list. */
+const networks = new WeakMap<readonly string[], ReturnType<typeof networkSet>>()
+
+/** Whether a session's own whitelist lets this address see it. */
+export function isAdmitted(
+  { settings: { ipWhitelist } }: Pick<Session, 'settings'>,
+  address: string,
+): boolean {
+  if (ipWhitelist.length === 0) return true
+  const known = networks.get(ipWhitelist) ?? networkSet(ipWhitelist)
+  networks.set(ipWhitelist, known)
+  return known.has(address)
+}

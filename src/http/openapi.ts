@@ -80,7 +80,7 @@ const SECURITY_SCHEMES = {
     type: 'apiKey',
     in: 'query',
     name: 'ticket',
-    description: 'One-time, 30 seconds, for WebSockets only',
+    description: 'One-time, 30 seconds, for streams only',
   },
 }
 
@@ -132,7 +132,8 @@ function operation(route: ListedRoute, tidy: Tidy): Json {
   const notes = notesOf(route)
   const detail = (hooks.detail ?? {}) as Record<string, unknown>
   const access = detail[ACCESS]
-  const security = method === 'WS' ? [...SECURITY, { ticket: [] }] : SECURITY
+  const query = (hooks.query as Schema | undefined)?.properties
+  const security = query && 'ticket' in query ? [...SECURITY, { ticket: [] }] : SECURITY
   const scopes =
     access === undefined ? [] : ([access].flat() as string[]).filter((scope) => scope !== 'account')
   const description = [

@@ -9,14 +9,18 @@ export type Selection = {
   sessionIds: readonly SessionId[] | null
   /** Patterns; empty = all. */
   events: readonly string[]
+  /** Whether the reader may see this session just now; all of them unless given. */
+  allows?: (sessionId: SessionId) => boolean
 }
 
 /** Makes the test for a selection. */
 export function entryFilter(selection: Selection): (entry: Entry) => boolean {
   const sessions = selection.sessionIds === null ? null : new Set<string>(selection.sessionIds)
   const wanted = eventFilter(selection.events)
+  const { allows } = selection
   return (entry) =>
     entry.tenantId === selection.tenantId &&
     (sessions === null || sessions.has(entry.sessionId)) &&
-    wanted(entry.event)
+    wanted(entry.event) &&
+    (allows === undefined || allows(entry.sessionId))
 }

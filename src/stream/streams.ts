@@ -4,9 +4,9 @@
  * A client says what it wants in the query or in its first frame. Without a query the stream waits a moment for that
  * frame and then sends everything since the upgrade, so that a client that says nothing works as well.
  *
- * Frames to the client: `{type:"subscribed", cursor}` after each subscription, `{type:"pong"}`, and
+ * On a WebSocket each notice is a frame: `{type:"subscribed", cursor}` after each subscription, `{type:"pong"}`, and
  * `{type:"error", error, code}` before a close for a bad frame; every other frame is the flat JSON of one event, and
- * only those have a field `event`.
+ * only those have a field `event`. How it looks as server-sent events, `sse.ts` says.
  */
 import type { ErrorCode } from '../domain/errors'
 import type { SessionId, TenantId } from '../domain/ids'
@@ -20,8 +20,6 @@ import { createSubscription, type StreamSocket, type Subscription } from './subs
 
 /** How long a stream without a query waits for its first frame (ms). */
 const FIRST_FRAME = 500
-/** Keeps proxies from closing a quiet stream (ms). */
-const PING_EVERY = 30_000
 
 export type StreamRequest = {
   tenantId: TenantId
@@ -31,6 +29,8 @@ export type StreamRequest = {
   wish: Wish | null
   /** Whether a session exists and the caller may see it. */
   knows(sessionId: SessionId): boolean
+  /** Whether the caller may see events of this session just now; all of them unless given. */
+  allows?: (sessionId: SessionId) => boolean
   socket: StreamSocket
 }
 
@@ -49,28 +49,37 @@ export interface Stream {
 export interface Streams extends Part {
   open(request: StreamRequest): Stream
   readonly count: number
+  /** Aborted when the server stops: who waits for events need not wait any longer. */
+  readonly ending: AbortSignal
 }
 
 /** Makes the part; streams can be opened between `start` and `stop`, which closes them with 1001. */
 export function createStreams({ journal, clock }: { journal: Journal; clock: Clock }): Streams {
   const open = new Set<Stream>()
   let live: LivePath | null = null
+  let ending = new AbortController()
   return {
     name: 'streams',
+    get ending() {
+      return ending.signal
+    },
     get count() {
       return open.size
     },
     start() {
-      live ??= createLivePath(journal)
+      if (live) return
+      live = createLivePath(journal)
+      ending = new AbortController()
     },
     stop() {
+      ending.abort()
       for (const stream of [...open]) stream.end(1001)
       live?.stop()
       live = null
     },
     open(request) {
       if (!live) {
-        request.socket.close(1001, 'GOING_AWAY')
+        request.socket.close(1001, '')
         return { message: () => {}, drained: () => {}, end: () => {}, stop: () => {} }
       }
       const stream = createStream(request, { journal, clock, live, onEnd: () => open.delete(stream) })
@@ -94,6 +103,7 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
     tenantId,
     events,
     sessionIds: request.sessionId === null ? sessionIds : [request.sessionId],
+    ...(request.allows ? { allows: request.allows } : {}),
   })
 
   // Held: what happens between the upgrade and the first frame is not lost.
@@ -101,7 +111,7 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
     journal,
     live,
     clock,
-    socket: { ...bound(socket), close: (code, reason) => finish(() => socket.close(code, reason)) },
+    socket: { ...bound(socket), close: (code, detail) => finish(() => socket.close(code, detail)) },
     selection: selectionOf({ events: [], sessionIds: null }),
     position: journal.head(),
   })
@@ -117,10 +127,11 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
     last()
   }
 
+  const cursorAt = (seq: number): string => formatCursor({ epoch: journal.epoch, seq })
   const end = (code: CloseCode, detail?: string): void => subscription.end(code, detail)
 
   function refuse(code: CloseCode, error: string, word: ErrorCode): void {
-    socket.send(JSON.stringify({ type: 'error', error, code: word }))
+    socket.notice({ type: 'error', error, code: word })
     end(code)
   }
 
@@ -146,26 +157,22 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
     cancelGrace?.()
     const cursor = wish.after === null ? null : parseCursor(wish.after)
     const position = cursor?.seq ?? subscription.position()
-    socket.send(
-      JSON.stringify({
-        type: 'subscribed',
-        cursor: formatCursor({ epoch: journal.epoch, seq: position }),
-      }),
-    )
+    socket.notice({ type: 'subscribed', cursor: cursorAt(position) })
     subscription.reselect(selectionOf(wish), position)
     subscription.begin()
   }
 
-  function keepAlive(): void {
-    cancelPing = clock.after(PING_EVERY, () => {
-      socket.ping?.()
-      keepAlive()
+  /** Keeps proxies from closing a quiet stream. */
+  function keepAlive(ping: NonNullable<StreamSocket['ping']>): void {
+    cancelPing = clock.after(ping.every, () => {
+      ping.send(cursorAt(subscription.position()))
+      keepAlive(ping)
     })
   }
 
   return {
     begin() {
-      if (socket.ping) keepAlive()
+      if (socket.ping) keepAlive(socket.ping)
       const everything: Wish = { events: [], sessionIds: null, after: null }
       if (request.wish) subscribe(request.wish)
       else cancelGrace = clock.after(FIRST_FRAME, () => subscribe(everything))
@@ -174,7 +181,7 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
       if (closed) return
       const frame = parseFrame(text)
       if (!frame.ok) refuse(4400, frame.says, 'VALIDATION_ERROR')
-      else if (frame.value.type === 'ping') socket.send(JSON.stringify({ type: 'pong' }))
+      else if (frame.value.type === 'ping') socket.notice({ type: 'pong' })
       else subscribe(frame.value)
     },
     drained: () => subscription.drained(),
@@ -186,7 +193,8 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
 /** The socket's functions without its `close`, bound so that a class instance works too. */
 function bound(socket: StreamSocket): Omit<StreamSocket, 'close'> {
   return {
-    send: (frame) => socket.send(frame),
+    event: (entry) => socket.event(entry),
+    notice: (notice) => socket.notice(notice),
     bufferedAmount: () => socket.bufferedAmount(),
     ...(socket.cork ? { cork: (sends: () => void) => socket.cork?.(sends) } : {}),
   }

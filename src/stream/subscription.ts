@@ -1,5 +1,5 @@
 /**
- * One reader of the journal with a socket at its end.
+ * One reader of the journal with a socket, or an answer without an end, at the other side.
  *
  * behind   reads pages of the journal and sends them. Becomes level when a page is empty.
  * level    gets each entry from the live path as it is committed. Becomes waiting when the socket's buffer fills up.
@@ -11,21 +11,30 @@
  * was already read is recognised by its number. So memory per reader is bounded by the socket's buffer limit and one
  * entry, whatever the client does, and the client has neither gap nor duplicate.
  */
+import type { ErrorCode } from '../domain/errors'
 import { type Entry, formatCursor, type Journal } from '../domain/journal'
 import type { Clock } from '../lib/clock'
-import { type CloseCode, closeReason } from './close-codes'
+import type { CloseCode } from './close-codes'
 import { entryFilter, type Selection } from './filter'
 import type { LivePath } from './live-path'
 
-/** The little that a subscription needs of a WebSocket. */
+/** What the server says of the stream itself, beside the events. */
+export type Notice =
+  | { type: 'subscribed'; cursor: string }
+  | { type: 'pong' }
+  | { type: 'error'; error: string; code: ErrorCode }
+
+/** The way to one client; a WebSocket and server-sent events are the two there are. */
 export type StreamSocket = {
   /** Bytes taken, -1 when they are kept for later, 0 when they were dropped (as Bun's `ServerWebSocket.send`). */
-  send(frame: string): number
+  event(entry: Entry): number
+  notice(notice: Notice): void
   /** Bytes that wait in this process. */
   bufferedAmount(): number
-  close(code: number, reason: string): void
-  /** Sends a WebSocket ping. */
-  ping?(): void
+  /** What waits is still sent; `detail` follows the code's word. */
+  close(code: CloseCode, detail: string): void
+  /** Sends a sign of life every so often (ms); `cursor` is where the client stands. */
+  ping?: { every: number; send(cursor: string): void }
   /** Runs sends as one write. */
   cork?(sends: () => void): void
 }
@@ -94,15 +103,15 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
   function takeMomentary(entry: Entry): void {
     if (!wanted(entry)) return
     if (state === 'level') {
-      if (put(entry.json) === 'full') wait()
+      if (put(entry) === 'full') wait()
       return
     }
     if (momentary.length >= MOMENTARY_KEPT) momentary.shift()
     momentary.push(entry)
   }
 
-  function put(frame: string): 'taken' | 'full' | 'dropped' {
-    const sent = socket.send(frame)
+  function put(entry: Entry): 'taken' | 'full' | 'dropped' {
+    const sent = socket.event(entry)
     if (sent > 0) return 'taken'
     if (sent === 0) return 'dropped'
     return socket.bufferedAmount() > HIGH_WATER ? 'full' : 'taken'
@@ -111,7 +120,7 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
   /** Sends the entry if it is wanted and new; false when the reader has to wait before the next one. */
   function deliver(entry: Entry, seq: number): boolean {
     if (seq <= position) return true
-    const outcome = wanted(entry) ? put(entry.json) : 'taken'
+    const outcome = wanted(entry) ? put(entry) : 'taken'
     if (outcome !== 'dropped') position = seq
     if (outcome !== 'taken') wait()
     return outcome === 'taken'
@@ -192,10 +201,10 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
     leave()
   }
 
-  function end(code: CloseCode, detail?: string): void {
+  function end(code: CloseCode, detail = ''): void {
     if (state === 'closed') return
     stop()
-    socket.close(code, closeReason(code, detail))
+    socket.close(code, detail)
   }
 
   return {

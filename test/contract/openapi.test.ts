@@ -231,6 +231,7 @@ const CONTRACT = [
   'GET /api/messages/stats/{sessionId}',
   'GET /api/messages/{sessionId}/{messageId}',
   'GET /api/events',
+  'GET /api/events/stream',
   'GET /api/events/ws',
   'PUT /api/webhook/config/{sessionId}',
   'GET /api/webhook/config/{sessionId}',

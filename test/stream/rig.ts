@@ -1,8 +1,10 @@
 /** Streams over a real storage, and a socket whose buffer the test fills and empties. */
 import type { EventName } from '../../src/domain/events'
 import { asTenantId, type SessionId, type TenantId } from '../../src/domain/ids'
+import type { Entry } from '../../src/domain/journal'
 import type { Storage } from '../../src/storage/open'
-import type { StreamSocket } from '../../src/stream/subscription'
+import { type CloseCode, closeReason } from '../../src/stream/close-codes'
+import type { Notice, StreamSocket } from '../../src/stream/subscription'
 import { created, makeEvent, makeSession, OTHER, SESSION, TENANT } from '../storage/rig'
 
 export const STRANGER = asTenantId('tenant-2')
@@ -51,7 +53,15 @@ export class PretendSocket implements StreamSocket {
   mostBuffered = 0
   stalled = false
 
-  send(frame: string): number {
+  readonly ping = { every: 30_000, send: () => this.pinged() }
+
+  event(entry: Entry): number {
+    return this.send(entry.json)
+  }
+  notice(notice: Notice): void {
+    this.send(JSON.stringify(notice))
+  }
+  private send(frame: string): number {
     this.texts.push(frame)
     this.frames.push(JSON.parse(frame))
     if (!this.stalled) return frame.length
@@ -62,10 +72,10 @@ export class PretendSocket implements StreamSocket {
   bufferedAmount(): number {
     return this.buffered
   }
-  close(code: number, reason: string): void {
-    this.closed = { code, reason }
+  close(code: CloseCode, detail: string): void {
+    this.closed = { code, reason: closeReason(code, detail) }
   }
-  ping(): void {
+  private pinged(): void {
     this.pings += 1
   }
   get events(): Frame[] {

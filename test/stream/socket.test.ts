@@ -6,6 +6,7 @@ import { formatCursor } from '../../src/domain/journal'
 import { systemClock } from '../../src/lib/clock'
 import type { Storage } from '../../src/storage/open'
 import { parseWish } from '../../src/stream/parse'
+import { webSocketEnd } from '../../src/stream/socket'
 import { createStreams, type Stream, type Streams } from '../../src/stream/streams'
 import { createManualClock, type ManualClock } from '../harness/clock'
 import { makeRig, type Rig, TENANT } from '../storage/rig'
@@ -49,14 +50,7 @@ beforeEach(async () => {
           sessionId: null,
           wish: wish.ok ? wish.value : null,
           knows: () => true,
-          socket: {
-            send: (frame) => ws.send(frame),
-            bufferedAmount: () => ws.getBufferedAmount(),
-            close: (code, reason) => ws.close(code, reason),
-            cork: (sends) => {
-              ws.cork(sends)
-            },
-          },
+          socket: webSocketEnd(ws),
         })
       },
       message: (ws, text) => ws.data.stream?.message(String(text)),
