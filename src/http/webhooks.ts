@@ -98,10 +98,16 @@ export function webhookRoutes({ guard, gate, webhooks, checkUrl, newSecret, cloc
           tenantId,
           sessionId,
           url: body.url,
+          description: present?.description ?? null,
           events: body.events ?? [],
+          headers: present?.headers ?? {},
           secret,
+          previousSecret: present?.secret === secret ? present.previousSecret : null,
           isActive: body.isActive ?? true,
+          disabledReason: null,
+          failingSince: null,
           fromSettings: present?.fromSettings ?? false,
+          isConfig: present?.isConfig ?? true,
           createdAt: present?.createdAt ?? clock.now(),
         }
         await webhooks.saveEndpoint(endpoint)

@@ -3,7 +3,7 @@ import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 import { asTenantId } from '../domain/ids'
 import type { Session } from '../domain/session'
-import type { Endpoint } from '../domain/webhook'
+import type { DisabledReason, Endpoint } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import { randomToken } from '../lib/token'
 import type { Tx } from './group-commit'
@@ -36,7 +36,10 @@ export interface Endpoints extends SettingsEndpoints {
   none(): boolean
   byId(id: string): StoredEndpoint | null
   byNumber(number: number): StoredEndpoint | null
+  /** Switching it on again forgets its failures; otherwise `failingSince` stays as it is stored. */
   save(tx: Tx, endpoint: Endpoint): void
+  /** Begins or ends a time of nothing but failure. */
+  noteOutcome(tx: Tx, number: number, ok: boolean): void
   remove(tx: Tx, number: number): void
   /** Removes all endpoints of an account. */
   forgetTenant(tx: Tx, tenant: string): void
@@ -61,7 +64,31 @@ type Row = {
   since: number
   doomed: number
   created_at: number
+  description: string | null
+  headers: Uint8Array | null
+  old_secret: Uint8Array | null
+  old_secret_until: number | null
+  failing_since: number | null
+  disabled_reason: DisabledReason | null
+  is_config: number
 }
+
+/** The columns that a saved endpoint sets. */
+type Saved = Record<
+  | 'url'
+  | 'events'
+  | 'secret'
+  | 'isActive'
+  | 'description'
+  | 'headers'
+  | 'oldSecret'
+  | 'oldSecretUntil'
+  | 'failingSince'
+  | 'disabledReason'
+  | 'fromSettings'
+  | 'isConfig',
+  string | number | Uint8Array | null
+>
 
 export function createEndpoints(parts: {
   database: Database
@@ -71,11 +98,32 @@ export function createEndpoints(parts: {
   clock: Clock
 }): Endpoints {
   const { database, numbers, sealer, journal, clock } = parts
-  const insert = database.prepare(
-    'INSERT INTO endpoints (id, tenant, session, url, events, secret, is_active, from_settings, since, doomed, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)',
+  const insert = database.prepare<
+    unknown,
+    [
+      Saved & {
+        id: string
+        tenant: string
+        session: number | null
+        since: number
+        createdAt: number
+      },
+    ]
+  >(
+    `INSERT INTO endpoints (id, tenant, session, url, events, secret, is_active, from_settings, since, doomed, created_at,
+       description, headers, old_secret, old_secret_until, failing_since, disabled_reason, is_config)
+     VALUES ($id, $tenant, $session, $url, $events, $secret, $isActive, $fromSettings, $since, 0, $createdAt,
+       $description, $headers, $oldSecret, $oldSecretUntil, $failingSince, $disabledReason, $isConfig)`,
   )
-  const update = database.prepare(
-    'UPDATE endpoints SET url = ?, events = ?, secret = ?, is_active = ? WHERE number = ?',
+  const update = database.prepare<unknown, [Saved & { number: number }]>(
+    `UPDATE endpoints SET url = $url, events = $events, secret = $secret, is_active = $isActive,
+       from_settings = $fromSettings, description = $description, headers = $headers, old_secret = $oldSecret,
+       old_secret_until = $oldSecretUntil, failing_since = $failingSince, disabled_reason = $disabledReason,
+       is_config = $isConfig
+     WHERE number = $number`,
+  )
+  const setFailing = database.prepare<unknown, [number | null, number]>(
+    'UPDATE endpoints SET failing_since = ? WHERE number = ?',
   )
   const drop = database.prepare<unknown, [number]>('DELETE FROM endpoints WHERE number = ?')
   const dropDeliveries = database.prepare<unknown, [number]>('DELETE FROM deliveries WHERE endpoint = ?')
@@ -90,7 +138,16 @@ export function createEndpoints(parts: {
     'UPDATE lanes SET due_at = ? WHERE endpoint = ? AND due_at = ?',
   )
 
-  const placeOfSecret = (id: string) => placeOf('endpoints', id, 'secret')
+  const asideNow = database.prepare<unknown, [number, number]>(
+    "UPDATE deliveries SET due_at = ? WHERE endpoint = ? AND state = 'aside'",
+  )
+  const dropCounts = database.prepare<unknown, [number]>('DELETE FROM webhook_counts WHERE session = ?')
+
+  type Sealed = 'secret' | 'old_secret' | 'headers'
+  const sealed = (text: string, id: string, column: Sealed): Uint8Array =>
+    sealer.seal(Buffer.from(text), placeOf('endpoints', id, column))
+  const opened = (value: Uint8Array, id: string, column: Sealed): string =>
+    Buffer.from(sealer.open(value, placeOf('endpoints', id, column))).toString()
 
   const rowById = database.prepare<Row, [string]>('SELECT * FROM endpoints WHERE id = ?')
   const rowFromSettings = database.prepare<Row, [number]>(
@@ -108,9 +165,21 @@ export function createEndpoints(parts: {
       sessionId: row.session === null ? null : numbers.sessionId(row.session),
       url: row.url,
       events: JSON.parse(row.events) as string[],
-      secret: Buffer.from(sealer.open(row.secret, placeOfSecret(row.id))).toString(),
+      description: row.description,
+      headers:
+        row.headers === null
+          ? {}
+          : (JSON.parse(opened(row.headers, row.id, 'headers')) as Record<string, string>),
+      secret: opened(row.secret, row.id, 'secret'),
+      previousSecret:
+        row.old_secret === null || row.old_secret_until === null
+          ? null
+          : { secret: opened(row.old_secret, row.id, 'old_secret'), until: row.old_secret_until },
       isActive: row.is_active === 1,
+      disabledReason: row.disabled_reason,
+      failingSince: row.failing_since,
       fromSettings: row.from_settings === 1,
+      isConfig: row.is_config === 1,
       createdAt: row.created_at,
     },
   })
@@ -127,35 +196,68 @@ export function createEndpoints(parts: {
     return null
   }
 
-  function save(tx: Tx, endpoint: Endpoint): void {
-    const { id, tenantId, sessionId, url, isActive, fromSettings, createdAt } = endpoint
-    const events = JSON.stringify(endpoint.events)
-    const secret = sealer.seal(Buffer.from(endpoint.secret), placeOfSecret(id))
-    const row = rowById.get(id)
+  const savedOf = (endpoint: Endpoint): Saved => {
+    const { id, previousSecret, headers } = endpoint
+    return {
+      url: endpoint.url,
+      events: JSON.stringify(endpoint.events),
+      secret: sealed(endpoint.secret, id, 'secret'),
+      isActive: endpoint.isActive ? 1 : 0,
+      description: endpoint.description,
+      headers: Object.keys(headers).length === 0 ? null : sealed(JSON.stringify(headers), id, 'headers'),
+      oldSecret: previousSecret ? sealed(previousSecret.secret, id, 'old_secret') : null,
+      oldSecretUntil: previousSecret?.until ?? null,
+      failingSince: endpoint.failingSince,
+      disabledReason: endpoint.disabledReason,
+      fromSettings: endpoint.fromSettings ? 1 : 0,
+      isConfig: endpoint.isConfig ? 1 : 0,
+    }
+  }
+
+  function save(tx: Tx, given: Endpoint): void {
+    const row = rowById.get(given.id)
     if (row) {
       const before = storedOf(row)
-      update.run(url, events, secret, isActive ? 1 : 0, before.number)
-      if (!isActive) park.run(PARKED, before.number)
-      else if (!before.endpoint.isActive) unpark.run(clock.now(), before.number, PARKED)
+      const isResumed = given.isActive && !before.endpoint.isActive
+      const endpoint: Endpoint = {
+        ...given,
+        disabledReason: given.isActive ? null : given.disabledReason,
+        failingSince: isResumed ? null : row.failing_since,
+      }
+      update.run({ ...savedOf(endpoint), number: before.number })
+      if (!endpoint.isActive) park.run(PARKED, before.number)
+      else if (isResumed) {
+        unpark.run(clock.now(), before.number, PARKED)
+        asideNow.run(clock.now(), before.number)
+      }
       tx.afterCommit(() => stored.set(before.number, { ...before, endpoint }))
       return
     }
+    const { id, tenantId, sessionId, createdAt } = given
     const session = sessionId === null ? null : numbers.ensureSession(tx, sessionId).number
     const since = journal.head()
-    const { lastInsertRowid } = insert.run(
+    const { lastInsertRowid } = insert.run({
+      ...savedOf(given),
       id,
-      tenantId,
+      tenant: tenantId,
       session,
-      url,
-      events,
-      secret,
-      isActive ? 1 : 0,
-      fromSettings ? 1 : 0,
       since,
       createdAt,
-    )
+    })
     const number = Number(lastInsertRowid)
-    tx.afterCommit(() => stored.set(number, { number, session, since, doomed: false, endpoint }))
+    tx.afterCommit(() => stored.set(number, { number, session, since, doomed: false, endpoint: given }))
+  }
+
+  function noteOutcome(tx: Tx, number: number, ok: boolean): void {
+    const one = stored.get(number)
+    // Memory may lag behind a change of the same transaction: then the same value is written once more.
+    if (!one || ok === (one.endpoint.failingSince === null)) return
+    const failingSince = ok ? null : clock.now()
+    setFailing.run(failingSince, number)
+    tx.afterCommit(() => {
+      const current = stored.get(number)
+      if (current) stored.set(number, { ...current, endpoint: { ...current.endpoint, failingSince } })
+    })
   }
 
   function remove(tx: Tx, number: number): void {
@@ -186,10 +288,16 @@ export function createEndpoints(parts: {
       tenantId: session.tenantId,
       sessionId: session.id,
       url,
-      events: [],
+      description: present?.endpoint.description ?? null,
+      events: present?.endpoint.events ?? [],
+      headers: present?.endpoint.headers ?? {},
       secret: present?.endpoint.secret ?? newWebhookSecret(),
+      previousSecret: present?.endpoint.previousSecret ?? null,
       isActive: true,
+      disabledReason: null,
+      failingSince: null,
       fromSettings: true,
+      isConfig: present?.endpoint.isConfig ?? false,
       createdAt: present?.endpoint.createdAt ?? clock.now(),
     })
   }
@@ -200,6 +308,7 @@ export function createEndpoints(parts: {
     byId,
     byNumber: (number) => stored.get(number) ?? null,
     save,
+    noteOutcome,
     remove,
     follow,
     forgetTenant(tx, tenant) {
@@ -208,6 +317,7 @@ export function createEndpoints(parts: {
     forget(tx, number) {
       dropSessionDeliveries.run(number)
       dropSessionLanes.run(number)
+      dropCounts.run(number)
       for (const one of ofSession(number)) {
         if (!one.endpoint.isActive) {
           remove(tx, one.number)

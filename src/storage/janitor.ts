@@ -42,10 +42,15 @@ export function createJanitor(parts: {
     "DELETE FROM deliveries WHERE finished_at < ? AND state = 'done' LIMIT ?",
   )
   const orphans = database.prepare<unknown, [number, number]>(
-    "DELETE FROM deliveries WHERE seq <= ? AND state <> 'open' LIMIT ?",
+    "DELETE FROM deliveries WHERE seq <= ? AND state IN ('done', 'dead') LIMIT ?",
   )
   const oldestOpen = database.prepare<{ seq: number | null }, []>(
-    "SELECT min(seq) AS seq FROM deliveries WHERE state = 'open'",
+    `SELECT min(seq) AS seq FROM (SELECT min(seq) AS seq FROM deliveries WHERE state = 'open'
+       UNION ALL SELECT min(seq) FROM deliveries WHERE state = 'aside')`,
+  )
+  const tooLate = database.prepare<unknown, [number, number]>(
+    `DELETE FROM deliveries WHERE state IN ('open', 'aside') AND created_at < ?
+       AND endpoint IN (SELECT number FROM endpoints WHERE is_active = 0) LIMIT ?`,
   )
   const unusedNumbers = database.prepare<unknown, [number, number]>(
     `DELETE FROM session_numbers WHERE data_key IS NULL AND coalesce(last_told, 0) <= ?
@@ -78,6 +83,8 @@ export function createJanitor(parts: {
     let gone = await drain((limit) => oldIdempotency.run(now - IDEMPOTENCY_KEPT, limit).changes)
     gone += await drain((limit) => oldTokens.run(now, limit).changes)
     gone += await drain((limit) => oldDone.run(now - DONE_KEPT, limit).changes)
+    // What waits for an endpoint that is switched off waits no longer than events are kept.
+    gone += await drain((limit) => tooLate.run(now - eventsKept, limit).changes)
     gone += await pruneJournal(now)
     gone += await drain((limit) => orphans.run(journal.floor(), limit).changes)
     gone += await media.sweep(now)

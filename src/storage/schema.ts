@@ -278,6 +278,13 @@ export const endpoints = sqliteTable(
     since: integer('since').notNull(),
     doomed: flag('doomed'),
     createdAt: integer('created_at').notNull(),
+    description: text('description'),
+    headers: bytes('headers'),
+    oldSecret: bytes('old_secret'),
+    oldSecretUntil: integer('old_secret_until'),
+    failingSince: integer('failing_since'),
+    disabledReason: text('disabled_reason'),
+    isConfig: flag('is_config').default(false),
   },
   (t) => [uniqueIndex('endpoints_by_id').on(t.id)],
 )
@@ -295,11 +302,15 @@ export const deliveries = sqliteTable(
     duration: integer('duration'),
     createdAt: integer('created_at').notNull(),
     finishedAt: integer('finished_at'),
+    event: integer('event'),
+    dueAt: integer('due_at'),
   },
   (t) => [
     primaryKey({ columns: [t.endpoint, t.session, t.seq] }),
     index('deliveries_open').on(t.endpoint, t.session, t.seq),
-    index('deliveries_by_session').on(t.session),
+    index('deliveries_aside').on(t.endpoint, t.session, t.dueAt, t.seq, t.attempts),
+    index('deliveries_dead').on(t.session, t.seq),
+    index('deliveries_by_session').on(t.session, t.seq, t.event),
     index('deliveries_finished').on(t.finishedAt),
   ],
 )
@@ -328,7 +339,21 @@ export const lanes = sqliteTable(
   {
     endpoint: integer('endpoint').notNull(),
     session: integer('session').notNull(),
+    aside: flag('aside'),
     dueAt: integer('due_at').notNull(),
   },
-  (t) => [primaryKey({ columns: [t.endpoint, t.session] }), index('lanes_due').on(t.dueAt)],
+  (t) => [primaryKey({ columns: [t.endpoint, t.session, t.aside] }), index('lanes_due').on(t.dueAt)],
+)
+
+export const webhookCounts = sqliteTable(
+  'webhook_counts',
+  {
+    session: integer('session').notNull(),
+    event: integer('event').notNull(),
+    successful: integer('successful').notNull(),
+    failed: integer('failed').notNull(),
+    totalMs: integer('total_ms').notNull(),
+    lastAt: integer('last_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.session, t.event] })],
 )

@@ -1,17 +1,19 @@
 /**
  * The delivery queue: journal entries become deliveries, one lane for each endpoint and session.
  *
- * A lane's `due_at` is that of its oldest delivery, so finding what is due costs the same however long a dead
- * endpoint's backlog is. Nothing is claimed on disk: after a crash a delivery under way is simply due again.
+ * A lane's `due_at` is that of its next delivery, so finding what is due costs the same however long a dead
+ * endpoint's backlog is. What is set aside of a lane stands in a side lane, in the order in which it is due. Nothing is claimed on disk: after a crash a delivery under way is simply due again.
  */
 import type { Database } from 'bun:sqlite'
-import { eventFilter } from '../domain/events'
+import { type EventName, eventFilter } from '../domain/events'
 import type { Entry } from '../domain/journal'
 import { type DueDelivery, type Endpoint, laneOf, type Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import { faultPoint } from '../lib/fault-points'
 import type { Log } from '../lib/log'
+import { createDeliveryLog, deliveryId } from './delivery-log'
 import { type Endpoints, PARKED, type StoredEndpoint } from './endpoints'
+import { EVENT_CODE } from './event-codes'
 import type { GroupCommit } from './group-commit'
 import type { StoredJournal } from './journal'
 import type { Meta } from './meta'
@@ -20,7 +22,7 @@ import type { Numbers } from './numbers'
 /** Journal entries that one `fanOut` reads at most. */
 const PAGE = 1_000
 
-type Lane = { endpoint: number; session: number; due_at: number }
+type Lane = { endpoint: number; session: number; aside: number; due_at: number }
 
 export function createWebhooks(parts: {
   database: Database
@@ -33,40 +35,56 @@ export function createWebhooks(parts: {
   log: Log
 }): Webhooks {
   const { database, writer, meta, numbers, endpoints, journal, clock, log } = parts
-  const add = database.prepare<unknown, [number, number, number, number]>(
-    "INSERT INTO deliveries (endpoint, session, seq, state, attempts, created_at) VALUES (?, ?, ?, 'open', 0, ?) ON CONFLICT DO NOTHING",
+  const add = database.prepare<unknown, [number, number, number, number, number]>(
+    "INSERT INTO deliveries (endpoint, session, seq, state, attempts, created_at, event) VALUES (?, ?, ?, 'open', 0, ?, ?) ON CONFLICT DO NOTHING",
   )
   const addLane = database.prepare<unknown, [number, number, number]>(
-    'INSERT INTO lanes (endpoint, session, due_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    'INSERT INTO lanes (endpoint, session, aside, due_at) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING',
   )
   const dueLanes = database.prepare<Lane, [number, number]>(
-    'SELECT endpoint, session, due_at FROM lanes WHERE due_at <= ? ORDER BY due_at LIMIT ?',
+    'SELECT endpoint, session, aside, due_at FROM lanes WHERE due_at <= ? ORDER BY due_at LIMIT ?',
   )
   const nextDue = database.prepare<{ at: number | null }, [number]>(
     'SELECT min(due_at) AS at FROM lanes WHERE due_at < ?',
   )
-  type Head = { seq: number; attempts: number }
+  type Head = { seq: number; attempts: number; due_at: number | null }
   const headOf = database.prepare<Head, [number, number]>(
-    "SELECT seq, attempts FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' ORDER BY seq LIMIT 1",
+    "SELECT seq, attempts, due_at FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' ORDER BY seq LIMIT 1",
   )
-  const setLane = database.prepare<unknown, [number, number, number]>(
-    'UPDATE lanes SET due_at = ? WHERE endpoint = ? AND session = ?',
+  const asideHeadOf = database.prepare<Head, [number, number]>(
+    "SELECT seq, attempts, due_at FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'aside' ORDER BY due_at, seq LIMIT 1",
   )
-  const dropLane = database.prepare<unknown, [number, number]>(
-    'DELETE FROM lanes WHERE endpoint = ? AND session = ?',
+  const setLane = database.prepare<unknown, [number, number, number, number]>(
+    'INSERT INTO lanes (endpoint, session, aside, due_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET due_at = excluded.due_at',
+  )
+  const dropLane = database.prepare<unknown, [number, number, number]>(
+    'DELETE FROM lanes WHERE endpoint = ? AND session = ? AND aside = ?',
   )
   const dropDelivery = database.prepare<unknown, [number, number, number]>(
     'DELETE FROM deliveries WHERE endpoint = ? AND session = ? AND seq = ?',
   )
-  const noteTry = database.prepare<
-    unknown,
-    [string, number, number | null, string | null, number, number | null, number, number, number]
-  >(
-    "UPDATE deliveries SET state = ?, attempts = ?, response = ?, says = ?, duration = ?, finished_at = ? WHERE endpoint = ? AND session = ? AND seq = ? AND state = 'open'",
+  type Noted = {
+    state: string
+    attempts: number
+    response: number | null
+    says: string | null
+    duration: number
+    finishedAt: number | null
+    dueAt: number | null
+    endpoint: number
+    session: number
+    seq: number
+    before: string
+  }
+  const noteTry = database.prepare<unknown, [Noted]>(
+    `UPDATE deliveries SET state = $state, attempts = $attempts, response = $response, says = $says,
+       duration = $duration, finished_at = $finishedAt, due_at = $dueAt
+     WHERE endpoint = $endpoint AND session = $session AND seq = $seq AND state = $before`,
   )
-  const counts = database.prepare<{ state: string; tried: number; n: number }, [string]>(
-    `SELECT state, attempts > 0 AS tried, count(*) AS n FROM deliveries
-     WHERE state <> 'done' AND endpoint IN (SELECT number FROM endpoints WHERE tenant = ?) GROUP BY 1, 2`,
+  const count = database.prepare<unknown, [number, number, number, number, number, number]>(
+    `INSERT INTO webhook_counts (session, event, successful, failed, total_ms, last_at) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET successful = successful + excluded.successful, failed = failed + excluded.failed,
+       total_ms = total_ms + excluded.total_ms, last_at = excluded.last_at`,
   )
   const tenantOf = database.prepare<{ tenant: string }, [string]>('SELECT tenant FROM sessions WHERE id = ?')
 
@@ -84,34 +102,35 @@ export function createWebhooks(parts: {
 
   function meant(one: StoredEndpoint, entry: Entry): boolean {
     const { endpoint } = one
-    if (endpoint.tenantId !== entry.tenantId || !endpoint.isActive) return false
+    if (endpoint.tenantId !== entry.tenantId || endpoint.disabledReason !== null) return false
     if (endpoint.sessionId !== null && endpoint.sessionId !== entry.sessionId) return false
     if (one.doomed && entry.event !== 'session.deleted') return false
     return (entry.seq ?? 0) > one.since && wants(endpoint, entry.event)
   }
 
   /** Goes on with the next delivery of a lane, or ends it. */
-  function advance(one: StoredEndpoint | null, endpoint: number, session: number): void {
-    if (!headOf.get(endpoint, session)) dropLane.run(endpoint, session)
-    else setLane.run(one?.endpoint.isActive ? clock.now() : PARKED, endpoint, session)
+  function advance(one: StoredEndpoint | null, endpoint: number, session: number, aside: boolean): void {
+    const head = (aside ? asideHeadOf : headOf).get(endpoint, session)
+    if (!head) dropLane.run(endpoint, session, aside ? 1 : 0)
+    else {
+      const dueAt = one?.endpoint.isActive ? ((aside ? head.due_at : null) ?? clock.now()) : PARKED
+      setLane.run(endpoint, session, aside ? 1 : 0, dueAt)
+    }
   }
 
   /** A delivery whose endpoint or event has been removed meanwhile. */
   function discard(lane: Lane, seq: number | null): void {
     writer
       .run(() => {
-        if (seq === null) dropLane.run(lane.endpoint, lane.session)
-        else {
-          dropDelivery.run(lane.endpoint, lane.session, seq)
-          advance(endpoints.byNumber(lane.endpoint), lane.endpoint, lane.session)
-        }
+        if (seq !== null) dropDelivery.run(lane.endpoint, lane.session, seq)
+        advance(endpoints.byNumber(lane.endpoint), lane.endpoint, lane.session, lane.aside === 1)
       })
       .catch((error) => log.error('A void webhook delivery cannot be removed', { error: String(error) }))
   }
 
   function deliveryOf(lane: Lane): DueDelivery | null {
     const one = endpoints.byNumber(lane.endpoint)
-    const head = headOf.get(lane.endpoint, lane.session)
+    const head = (lane.aside === 1 ? asideHeadOf : headOf).get(lane.endpoint, lane.session)
     if (!one || !head) {
       discard(lane, head?.seq ?? null)
       return null
@@ -122,7 +141,7 @@ export function createWebhooks(parts: {
       return null
     }
     return {
-      id: `dlv_${lane.endpoint}_${head.seq}`,
+      id: deliveryId(lane.endpoint, head.seq),
       endpoint: one.endpoint,
       sessionId: entry.sessionId,
       seq: head.seq,
@@ -130,6 +149,7 @@ export function createWebhooks(parts: {
       event: entry.event,
       json: entry.json,
       attempt: head.attempts + 1,
+      aside: lane.aside === 1,
     }
   }
 
@@ -152,6 +172,15 @@ export function createWebhooks(parts: {
       return tenant === undefined ? [] : visible(tenant, sessionId)
     },
     endpointsOf: visible,
+    endpointsOfTenant: (tenantId) =>
+      [...endpoints.all()]
+        .filter(({ endpoint, doomed }) => !doomed && endpoint.tenantId === tenantId)
+        .sort((a, b) => a.number - b.number)
+        .map((one) => one.endpoint),
+    endpoint(tenantId, id) {
+      const one = endpoints.byId(id)
+      return one && !one.doomed && one.endpoint.tenantId === tenantId ? one.endpoint : null
+    },
     async saveEndpoint(endpoint) {
       await writer.run((tx) => endpoints.save(tx, endpoint))
     },
@@ -186,8 +215,8 @@ export function createWebhooks(parts: {
           const now = clock.now()
           for (const { endpoint, entry } of planned) {
             const session = numbers.ensureSessionNumber(tx, entry.sessionId)
-            add.run(endpoint, session, entry.seq ?? 0, now)
-            addLane.run(endpoint, session, now)
+            add.run(endpoint, session, entry.seq ?? 0, now, EVENT_CODE[entry.event])
+            addLane.run(endpoint, session, endpoints.byNumber(endpoint)?.endpoint.isActive ? now : PARKED)
           }
           for (const number of finished) endpoints.remove(tx, number)
           meta.set('webhook_position', String(to))
@@ -205,7 +234,11 @@ export function createWebhooks(parts: {
         if (found.length >= limit) break
         const one = endpoints.byNumber(lane.endpoint)
         const sessionId = numbers.sessionId(lane.session)
-        const name = laneOf({ endpoint: { id: one?.endpoint.id ?? '' }, sessionId })
+        const name = laneOf({
+          endpoint: { id: one?.endpoint.id ?? '' },
+          sessionId,
+          aside: lane.aside === 1,
+        })
         if (busy.has(name)) continue
         const delivery = deliveryOf(lane)
         if (!delivery) continue
@@ -215,42 +248,58 @@ export function createWebhooks(parts: {
       return found
     },
     nextDueAt: () => (endpoints.none() ? null : (nextDue.get(PARKED)?.at ?? null)),
-    async record(delivery, outcome, nextAttemptAt) {
-      const state = outcome.ok ? 'done' : nextAttemptAt === null ? 'dead' : 'open'
+    async record(delivery, outcome, next) {
+      const { attempt, aside } = delivery
+      const state = outcome.ok ? 'done' : next === null ? 'dead' : next.aside || aside ? 'aside' : 'open'
+      const goesOn = state === 'open' || state === 'aside'
       await writer.run((tx) => {
         const one = endpoints.byId(delivery.endpoint.id)
         if (!one) return
         const session = numbers.ensureSessionNumber(tx, delivery.sessionId)
-        const { changes } = noteTry.run(
+        const { changes } = noteTry.run({
           state,
-          delivery.attempt,
-          outcome.status,
-          outcome.ok ? null : outcome.says,
-          Math.round(outcome.durationMs),
-          state === 'open' ? null : clock.now(),
-          one.number,
+          attempts: attempt,
+          response: outcome.status,
+          says: outcome.ok ? null : outcome.says,
+          duration: Math.round(outcome.durationMs),
+          finishedAt: goesOn ? null : clock.now(),
+          dueAt: state === 'aside' ? (next?.at ?? null) : null,
+          endpoint: one.number,
           session,
-          delivery.seq,
-        )
+          seq: delivery.seq,
+          before: aside ? 'aside' : 'open',
+        })
         if (changes === 0) return
-        if (nextAttemptAt !== null && state === 'open') {
-          setLane.run(one.endpoint.isActive ? nextAttemptAt : PARKED, one.number, session)
+        endpoints.noteOutcome(tx, one.number, outcome.ok)
+        if (one.doomed && !goesOn) {
+          endpoints.remove(tx, one.number)
           return
         }
-        if (one.doomed) endpoints.remove(tx, one.number)
-        else advance(one, one.number, session)
+        if (!one.doomed) {
+          const [successful, failed] = outcome.ok ? [1, 0] : [0, 1]
+          const code = EVENT_CODE[delivery.event as EventName]
+          count.run(session, code, successful, failed, Math.round(outcome.durationMs), clock.now())
+        }
+        if (state === 'open') {
+          setLane.run(one.number, session, 0, one.endpoint.isActive ? (next?.at ?? clock.now()) : PARKED)
+          return
+        }
+        if (!aside) advance(one, one.number, session, false)
+        if (state === 'aside' || aside) advance(one, one.number, session, true)
       })
       handedOut.delete(laneOf(delivery))
     },
-    queueCounts(tenantId) {
-      const processing = [...handedOut.values()].filter((tenant) => tenant === tenantId).length
-      const sums = { pending: 0, processing, failed: 0, retrying: 0 }
-      for (const { state, tried, n } of counts.all(tenantId)) {
-        if (state === 'dead') sums.failed += n
-        else if (tried) sums.retrying += n
-        else sums.pending += n
-      }
-      return { ...sums, pending: Math.max(0, sums.pending - processing) }
-    },
+    ...createDeliveryLog({
+      database,
+      writer,
+      numbers,
+      endpoints,
+      journal,
+      clock,
+      wants,
+      position: () => position,
+      processing: (tenantId) => [...handedOut.values()].filter((tenant) => tenant === tenantId).length,
+      advance,
+    }),
   }
 }

@@ -1,13 +1,21 @@
 /**
  * Posts what is due, and notes what became of it.
  *
- * Deliveries of one lane (endpoint and session) go out one after another; lanes are independent. Nothing is claimed on
+ * Deliveries of one lane (endpoint and session) go out one after another; lanes are independent, and what keeps failing
+ * leaves its lane to those behind it (`leavesLane`) and is retried beside it. Nothing is claimed on
  * disk: an attempt that was in flight when the process ended is simply due again, under the same event id.
  *
  * Woken by new deliveries and by ended attempts; otherwise asleep until the next retry is due.
  */
 import type { Ledger } from '../domain/changes'
-import { type DueDelivery, laneOf, nextAttemptAt, type Outcome, type Webhooks } from '../domain/webhook'
+import {
+  type DueDelivery,
+  laneOf,
+  leavesLane,
+  nextAttemptAt,
+  type Outcome,
+  type Webhooks,
+} from '../domain/webhook'
 import { backoffDelay } from '../lib/backoff'
 import type { Clock } from '../lib/clock'
 import { faultPoint } from '../lib/fault-points'
@@ -149,7 +157,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     const { endpoint } = delivery
     const place = admission.enter(endpoint.id)
     const disarm = clock.after(SLOW_AFTER, () => giveBack(endpoint.id, place.slow))
-    const { outcome } = await sender.post(postTo(endpoint, delivery), cutting.signal)
+    const { outcome } = await sender.post(postTo(endpoint, delivery, clock.now()), cutting.signal)
     disarm()
     giveBack(endpoint.id, () => place.leave(outcome.ok))
     if (cutting.signal.aborted) return
@@ -195,11 +203,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       status: outcome.status,
       why: outcome.says,
     })
-    if (outcome.status === 410) {
-      await disable(delivery)
-      return webhooks.record(delivery, outcome, null)
-    }
-    const next = nextAttemptAt(delivery.attempt, clock.now(), outcome.retryAfterMs, random)
+    await disable(delivery, outcome)
+    const at = nextAttemptAt(delivery.attempt, clock.now(), outcome.retryAfterMs, random)
+    // Nobody switches the endpoint of a deleted session on again.
+    const { tenantId, id } = delivery.endpoint
+    const isOver = outcome.status === 410 && webhooks.endpoint(tenantId, id) === null
+    const next = at === null || isOver ? null : { at, aside: leavesLane(delivery.attempt, outcome.status) }
     return webhooks.record(delivery, outcome, next)
   }
 

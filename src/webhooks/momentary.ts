@@ -6,6 +6,7 @@
 import { eventFilter } from '../domain/events'
 import type { Entry, Journal } from '../domain/journal'
 import type { Webhooks } from '../domain/webhook'
+import type { Clock } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
 import { postTo, type Sender } from './sender'
@@ -17,12 +18,13 @@ export type MomentaryDeps = {
   webhooks: Pick<Webhooks, 'endpoints'>
   journal: Pick<Journal, 'onEntries'>
   sender: Sender
+  clock: Pick<Clock, 'now'>
   log: Log
 }
 
 /** Makes the reader; it works between `start` and `stop`. */
 export function createMomentaryPosts(deps: MomentaryDeps): Part {
-  const { webhooks, journal, sender, log } = deps
+  const { webhooks, journal, sender, clock, log } = deps
   const stopping = new AbortController()
   const running = new Set<Promise<void>>()
   const inFlight = new Map<string, number>()
@@ -38,12 +40,11 @@ export function createMomentaryPosts(deps: MomentaryDeps): Part {
         continue
       }
       inFlight.set(endpoint.id, posted + 1)
-      const post = postTo(endpoint, {
-        eventId: entry.id,
-        event: entry.event,
-        json: entry.json,
-        attempt: 1,
-      })
+      const post = postTo(
+        endpoint,
+        { eventId: entry.id, event: entry.event, json: entry.json, attempt: 1 },
+        clock.now(),
+      )
       const task = sender.post(post, stopping.signal).then(({ outcome }) => {
         running.delete(task)
         const left = (inFlight.get(endpoint.id) ?? 1) - 1

@@ -9,7 +9,7 @@
  * program runs; setting `process.env` or calling `setenv` later has no effect in 1.4.5. Whoever starts the process sets
  * it; `dispatcher.ts` stays below 256 by itself.
  */
-import type { Endpoint, Outcome } from '../domain/webhook'
+import { type Endpoint, type Outcome, signingSecrets } from '../domain/webhook'
 import type { AddressPolicy } from '../lib/addresses'
 import type { Clock } from '../lib/clock'
 import {
@@ -31,7 +31,10 @@ const DRAIN_TIMEOUT = 1_000
 /** What is posted. */
 export type Post = {
   url: string
-  secret: string
+  /** Those that sign, the newest first. */
+  secrets: readonly [string, ...string[]]
+  /** The endpoint's own; none of them replaces one of ours. */
+  headers?: Record<string, string>
   eventId: string
   event: string
   /** The raw body. */
@@ -66,7 +69,7 @@ export function createSender(options: SenderOptions): Sender {
   })
 
   return {
-    async post({ url, secret, eventId, event, json, attempt }, signal) {
+    async post({ url, secrets, headers: own, eventId, event, json, attempt }, signal) {
       const started = clock.monotonic()
       const duration = () => Math.round(clock.monotonic() - started)
       const failed = (says: string): Attempt => ({
@@ -84,12 +87,13 @@ export function createSender(options: SenderOptions): Sender {
       if (signal?.aborted) deadline.abort()
       try {
         const headers = {
+          ...own,
           'Content-Type': 'application/json; charset=utf-8',
           'User-Agent': 'Wabun-Webhook/1',
           'X-Webhook-Event': event,
           'X-Webhook-Id': eventId,
           'X-Webhook-Attempt': String(attempt),
-          ...sign(secret, eventId, Math.floor(clock.now() / 1000), json),
+          ...sign(secrets, eventId, Math.floor(clock.now() / 1000), json),
         }
         const response = await request(url, { method: 'POST', headers, body: json, signal: deadline.signal })
         const durationMs = duration()
@@ -134,8 +138,13 @@ const sentenceOf = (error: unknown): string =>
   (error instanceof OutboundError ? SAYS[error.kind] : undefined) ?? 'The endpoint could not be reached'
 
 /** The endpoint's share of a post. */
-export const postTo = (endpoint: Endpoint, of: Omit<Post, 'url' | 'secret'>): Post => ({
+export const postTo = (
+  endpoint: Endpoint,
+  of: Omit<Post, 'url' | 'secrets' | 'headers'>,
+  now: number,
+): Post => ({
   ...of,
   url: endpoint.url,
-  secret: endpoint.secret,
+  headers: endpoint.headers,
+  secrets: signingSecrets(endpoint, now),
 })

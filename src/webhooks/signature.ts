@@ -22,16 +22,26 @@ export function standardKey(secret: string): Buffer {
     : Buffer.from(secret, 'utf8')
 }
 
-/** The signing headers of one attempt; `timestamp` in seconds since the epoch. */
-export function sign(secret: string, id: string, timestamp: number, body: string): Record<string, string> {
-  const whole = createHmac('sha256', secret).update(body, 'utf8').digest('hex')
-  const standard = createHmac('sha256', standardKey(secret))
-    .update(`${id}.${timestamp}.${body}`, 'utf8')
-    .digest('base64')
+/**
+ * The signing headers of one attempt; `timestamp` in seconds since the epoch. Of several secrets the first is the newest;
+ * the others sign along in `webhook-signature`, whose libraries accept any of its signatures.
+ */
+export function sign(
+  secrets: string | readonly [string, ...string[]],
+  id: string,
+  timestamp: number,
+  body: string,
+): Record<string, string> {
+  const [newest, ...others] = typeof secrets === 'string' ? [secrets] : secrets
+  const whole = createHmac('sha256', newest).update(body, 'utf8').digest('hex')
+  const standard = [newest, ...others].map(
+    (secret) =>
+      `v1,${createHmac('sha256', standardKey(secret)).update(`${id}.${timestamp}.${body}`, 'utf8').digest('base64')}`,
+  )
   return {
     'X-Webhook-Signature': `sha256=${whole}`,
     'webhook-id': id,
     'webhook-timestamp': String(timestamp),
-    'webhook-signature': `v1,${standard}`,
+    'webhook-signature': standard.join(' '),
   }
 }

@@ -283,10 +283,16 @@ test('a removed account takes its keys, answers and endpoints along, and leaves 
       tenantId: user.id,
       sessionId: null,
       url: 'https://example.com',
+      description: null,
       events: [],
+      headers: {},
       secret: 'whsec_x',
+      previousSecret: null,
       isActive: true,
+      disabledReason: null,
+      failingSince: null,
       fromSettings: false,
+      isConfig: false,
       createdAt: 1,
     })
     await storage.idempotency.begin(user.id, 'key', 'hash')

@@ -33,10 +33,16 @@ const endpoint = (id: string, also: Partial<Endpoint> = {}): Endpoint => ({
   tenantId: TENANT,
   sessionId: SESSION,
   url: 'https://example.com/hook',
+  description: null,
   events: [],
+  headers: {},
   secret: 'whsec_abc',
+  previousSecret: null,
   isActive: true,
+  disabledReason: null,
+  failingSince: null,
   fromSettings: false,
+  isConfig: false,
   createdAt: 1,
   ...also,
 })
@@ -109,7 +115,7 @@ describe('deliveries', () => {
     await happen(0)
     await storage.webhooks.saveEndpoint(endpoint('messages', { events: ['message.*'] }))
     await storage.webhooks.saveEndpoint(endpoint('sessions', { events: ['session.*'] }))
-    await storage.webhooks.saveEndpoint(endpoint('off', { isActive: false }))
+    await storage.webhooks.saveEndpoint(endpoint('off', { isActive: false, disabledReason: 'gone' }))
     await happen(1)
     await happen(2, OTHER)
     const before = storage.webhooks.position()
@@ -142,7 +148,7 @@ describe('deliveries', () => {
     expect(storage.webhooks.due(clock.now(), 1, new Set([laneOf(first[0] as DueDelivery)]))).toHaveLength(1)
 
     const [a1] = first as [DueDelivery]
-    await storage.webhooks.record(a1, BAD, clock.now() + 30_000)
+    await storage.webhooks.record(a1, BAD, { at: clock.now() + 30_000, aside: false })
     expect(due().map((one) => [one.endpoint.id, numberOf(one)])).toEqual([
       ['b', 1],
       ['b', 4],
@@ -160,7 +166,7 @@ describe('deliveries', () => {
     expect(storage.webhooks.nextDueAt()).toBeLessThanOrEqual(clock.now())
     await storage.webhooks.record(due()[0] as DueDelivery, OK, null)
     const at = clock.now() + 5_000
-    await storage.webhooks.record(due()[0] as DueDelivery, BAD, at)
+    await storage.webhooks.record(due()[0] as DueDelivery, BAD, { at, aside: false })
     expect(due()).toEqual([])
     expect(storage.webhooks.nextDueAt()).toBe(at)
     expect(counts()).toEqual({ pending: 1, processing: 0, failed: 0, retrying: 1 })

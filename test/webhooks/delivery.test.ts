@@ -50,7 +50,7 @@ describe('delivery', () => {
     await rig.sessions(1, 2)
     await rig.endpoint('all', all.url)
     await rig.endpoint('some', some.url, { events: ['session.*'] })
-    await rig.endpoint('off', off.url, { isActive: false })
+    await rig.endpoint('off', off.url, { isActive: false, disabledReason: 'gone' })
     await rig.endpoint('account', account.url, { sessionId: null })
     await rig.deliver()
     await rig.happen(sessionOf(1), [1])
@@ -88,8 +88,10 @@ describe('delivery', () => {
   test('survives restarts and failures: everything arrives, in order per session, under the same id', async () => {
     const clock = createManualClock()
     const rig = rigOf(clock)
-    // Every third post fails, whatever it is.
-    const receiver = receive({ answer: (_, index) => (index % 3 === 2 ? 503 : 204) })
+    // Every third post fails, whatever it is, but none so often that its lane would go on without it.
+    const receiver = receive({
+      answer: ({ attempt }, index) => (index % 3 === 2 && attempt <= 2 ? 503 : 204),
+    })
     const sessions = [1, 2, 3, 4].map(sessionOf)
     await rig.sessions(1, 2, 3, 4)
     await rig.endpoint('account', receiver.url, { sessionId: null })
@@ -178,6 +180,62 @@ describe('the schedule of retries', () => {
     expect(receiver.posts).toHaveLength(1)
     await clock.advance(11_000)
     await receiver.waitFor((posts) => posts.length === 2)
+  })
+})
+
+describe('a delivery that always fails', () => {
+  const later = async (rig: WebhookRig, clock: ReturnType<typeof createManualClock>, ms: number) => {
+    const settled = async () => {
+      while (rig.storage.webhooks.queueCounts(TENANT).processing > 0) await clock.advance(0)
+    }
+    await settled()
+    await clock.advance(ms)
+    await settled()
+  }
+
+  test('because the endpoint refuses that event is set aside at once, and retried by the table beside its lane', async () => {
+    const clock = createManualClock()
+    const rig = rigOf(clock)
+    const receiver = receive({ answer: ({ json }) => (json.n === 1 ? 422 : 204) })
+    await rig.sessions(1)
+    await rig.endpoint('one', receiver.url)
+    await rig.deliver()
+    await rig.happen(sessionOf(1), [0, 1, 2, 3])
+    await receiver.waitFor((posts) => numbersOf(taken(posts)).length === 3)
+    expect(numbersOf(receiver.posts)).toEqual([0, 1, 2, 3])
+    for (const wait of RETRY_WAITS) await later(rig, clock, wait + 1_500)
+    const refused = receiver.posts.filter(({ json }) => json.n === 1)
+    expect(refused.map(({ attempt }) => attempt)).toEqual(upTo(RETRY_WAITS.length + 1).map((n) => n + 1))
+    expect(rig.storage.webhooks.queueCounts(TENANT)).toEqual({
+      pending: 0,
+      processing: 0,
+      failed: 1,
+      retrying: 0,
+    })
+  })
+
+  test('because the endpoint is down holds its lane for two retries, over restarts too', async () => {
+    const clock = createManualClock()
+    const rig = rigOf(clock)
+    const receiver = receive({ answer: ({ json }) => (json.n === 1 ? 503 : 204) })
+    await rig.sessions(1)
+    await rig.endpoint('one', receiver.url)
+    await rig.deliver()
+    await rig.happen(sessionOf(1), [1, 2, 3])
+    await receiver.waitFor((posts) => posts.length === 1 && posts[0]?.answered)
+    await later(rig, clock, RETRY_WAITS[0] + 1_500)
+    expect(numbersOf(receiver.posts)).toEqual([1, 1])
+    await rig.reopen()
+    await rig.deliver()
+    await later(rig, clock, RETRY_WAITS[1] + 1_500)
+    await receiver.waitFor((posts) => numbersOf(taken(posts)).length === 2)
+    expect(numbersOf(receiver.posts)).toEqual([1, 1, 1, 2, 3])
+    await rig.reopen()
+    receiver.answerWith(() => 204)
+    await rig.deliver()
+    await later(rig, clock, RETRY_WAITS[2] + 1_500)
+    await rig.drained()
+    expect(receiver.posts.at(-1)).toMatchObject({ attempt: 4, json: { n: 1 } })
   })
 })
 

@@ -12,7 +12,7 @@ import { type Receiver, startReceiver } from '../harness/receiver'
 const secret = newWebhookSecret()
 const postOf = (url: string, also: Partial<Post> = {}): Post => ({
   url,
-  secret,
+  secrets: [secret],
   eventId: 'evt_1',
   event: 'message.received',
   json: '{"id":"evt_1","text":"grüße 👋"}',
