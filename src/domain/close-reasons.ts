@@ -5,6 +5,7 @@
  * nothing else in the product knows codes.
  */
 import type { ErrorCode } from './errors'
+import type { Stall } from './stalls'
 
 /** When a connection is tried again. */
 export type Retry =
@@ -151,4 +152,6 @@ export type Closing = {
   detail: string
   /** Milliseconds since the epoch until which trying is useless (temporary bans). */
   until?: number
+  /** The connection seemed to stand and did nothing any more: this is what was found. */
+  stall?: Stall
 }

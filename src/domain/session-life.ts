@@ -15,6 +15,7 @@ import { isoTime } from '../lib/clock'
 import { type CloseReason, type Closing, closeRow } from './close-reasons'
 import type { EventName, NewEvent } from './events'
 import type { Identity, Outage, Session, SessionState, SessionStatus } from './session'
+import { type Stall, stallRow } from './stalls'
 
 export type Input =
   | { on: 'start' }
@@ -184,6 +185,22 @@ export function actionFor(reason: CloseReason, retryAt: number | null): string {
   return retryAt === null && healsByItself ? RESTART : action
 }
 
+/** Told before the end of the connection that it has brought about. */
+export const stalledEvent = (session: Session, { reason, since }: Stall): NewEvent =>
+  event(session, 'session.stalled', {
+    since: isoTime(since),
+    reason,
+    says: stallRow(reason).says,
+    action: stallRow(reason).action,
+  })
+
+/** Only of a connection that was through: one that does not come about says so by its status. */
+function stallOf(session: Session, why: Closing, { now }: LifeContext): NewEvent[] {
+  if (session.state.status !== 'connected') return []
+  if (why.stall) return [stalledEvent(session, why.stall)]
+  return why.reason === 'storage_failed' ? [stalledEvent(session, { reason: 'storage', since: now })] : []
+}
+
 function disconnected(
   session: Session,
   why: Closing,
@@ -211,6 +228,7 @@ function disconnected(
       ...(retry.at === null ? [] : [{ retryAt: retry.at }]),
     ],
     events: [
+      ...stallOf(session, why, context),
       event(session, 'session.disconnected', {
         reason: why.reason,
         code: why.code,

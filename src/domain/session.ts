@@ -171,6 +171,10 @@ export interface Sessions {
   countOf(tenantId: TenantId): number
   /** Messages that have come late since the present outage began. */
   lateCount(id: SessionId): number
+  /** Received stanzas whose messages are not stored yet, oldest first. */
+  inbox(id: SessionId): { id: number; at: number }[]
+  /** When the newest messages of either direction were written, by WhatsApp’s clock (ms). */
+  lastTraffic(id: SessionId): { received: number | null; sent: number | null }
   /** What became of the session, newest first; a bounded number of entries is kept. */
   timeline(id: SessionId, limit: number): TimelineEntry[]
 }

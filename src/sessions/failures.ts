@@ -3,6 +3,7 @@ import type { CloseReason } from '../domain/close-reasons'
 import { AppError } from '../domain/errors'
 import type { Session } from '../domain/session'
 import { type Decision, decide, type LifeContext } from '../domain/session-life'
+import { type Stall, stallRow } from '../domain/stalls'
 import type { Log } from '../lib/log'
 import type { Intake } from './intake'
 import type { Line } from './line'
@@ -21,6 +22,8 @@ export type FailuresParts = {
 export interface Failures {
   /** Ends the connection of this generation for a reason of our own; goes on even when that cannot be written. */
   endBy(generation: number, reason: CloseReason, detail: string): Promise<void>
+  /** Something of the connected session does not move: it connects anew. */
+  stalled(generation: number, stall: Stall): Promise<void>
   /** The connection has not come through in time. */
   overdue(generation: number): Promise<void>
   /**
@@ -44,6 +47,17 @@ export function createFailures(parts: FailuresParts): Failures {
       if (typeof outcome !== 'string') return parts.carryOut(outcome)
       await line.close()
       intake.drop()
+    },
+    async stalled(generation, stall) {
+      if (generation !== line.generation || !isLive()) return
+      const why = {
+        reason: 'connection_lost' as const,
+        code: null,
+        detail: stallRow(stall.reason).says,
+        stall,
+      }
+      const outcome = decide(session(), { on: 'closed', why }, parts.context())
+      if (typeof outcome !== 'string') await parts.carryOut(outcome)
     },
     overdue(generation) {
       const { state, credentials } = session()

@@ -13,11 +13,11 @@ import type { Journal } from '../domain/journal'
 import type { Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
 import type { Restriction, Session, Sessions, TimelineCause } from '../domain/session'
-import { type Decision, decide } from '../domain/session-life'
+import { type Decision, decide, stalledEvent } from '../domain/session-life'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
-import { createMailbox, MailboxClosed } from '../lib/mailbox'
+import { MailboxClosed } from '../lib/mailbox'
 import { createEffects } from './effects'
 import { createFailures } from './failures'
 import { createGapWatch } from './gap-watch'
@@ -33,6 +33,8 @@ import { createRestrictionWatch, type RestrictionWatch } from './restriction'
 import { noted } from './restriction-note'
 import type { Sending } from './sending/sending'
 import { showCode } from './show-code'
+import { createStallWatch } from './stall-watch'
+import { createSteps } from './steps'
 import type { SessionCommand } from './supervisor'
 
 /** Pause before a due retry that could not be committed is tried again (ms). */
@@ -42,7 +44,7 @@ export type LiveSessionParts = {
   session: Session
   whatsapp: WhatsApp
   messages: Messages
-  sessions: Pick<Sessions, 'lateCount'>
+  sessions: Pick<Sessions, 'lateCount' | 'inbox'>
   vaults: Vaults
   ledger: Ledger
   journal: Journal
@@ -96,7 +98,7 @@ const PROGRESS = new Set<Report['kind']>(['messages', 'handled', 'history'])
 export function createLiveSession(parts: LiveSessionParts): LiveSession {
   const { clock, ledger, journal, holders } = parts
   const log = parts.log.with({ sessionId: parts.session.id })
-  const mailbox = createMailbox()
+  const mailbox = createSteps(clock)
   const listeners = new Set<() => void>()
   let session = parts.session
   let draining = false
@@ -174,6 +176,26 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     restriction,
   })
 
+  const stalls = createStallWatch({
+    session: () => session,
+    sessions: parts.sessions,
+    progress: () => sending.progress(),
+    busyFor: mailbox.busyFor,
+    tell(stall) {
+      log.error('The session has stalled', stall)
+      // Not in the session's turn, which may be what does not move.
+      ledger
+        .commit([{ change: { kind: 'told' }, events: [stalledEvent(session, stall)] }])
+        .catch((error: unknown) => log.error('A stall could not be told', { error: String(error) }))
+    },
+    reconnect(stall) {
+      log.error('The session has stalled; it connects anew', stall)
+      const { generation } = line
+      post(() => failures.stalled(generation, stall))
+    },
+    clock,
+  })
+
   const context = () => ({ now: clock.now(), random: parts.random, qrMaxWindows: parts.qrMaxWindows })
   const view = (): Session => {
     const lastActivity = intake.lastActivity()
@@ -213,6 +235,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     holders.note(next)
     if (left) {
       gap.moved(status, next.state.status)
+      stalls.moved(next.state.status)
       cancelRetry()
       opening.cancel()
       if (next.state.status === 'connected') line.through()
@@ -397,6 +420,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         sending.end()
         restriction.stop()
         gap.stop()
+        stalls.stop()
         holders.release(session.id)
         await parts.vaults
           .wipe(session.id)
@@ -412,6 +436,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       sending.stop()
       restriction.stop()
       gap.stop()
+      stalls.stop()
       for (const listener of [...listeners]) listener()
       post(async () => {
         await line.close()

@@ -136,6 +136,16 @@ export function createSessionRows(database: Database): SessionRows {
     `SELECT at, status, cause, reason, detail FROM session_timeline
      WHERE session = (SELECT number FROM sessions WHERE id = ?) ORDER BY number DESC LIMIT ?`,
   )
+  const inbox = database.prepare<{ id: number; at: number }, [string]>(
+    'SELECT id, at FROM inbox WHERE session = (SELECT number FROM sessions WHERE id = ?) ORDER BY id LIMIT 1000',
+  )
+  const lastTraffic = database.prepare<{ fromMe: number; at: number }, [string]>(
+    `SELECT from_me AS fromMe, max(timestamp) AS at FROM (
+       SELECT from_me, timestamp FROM messages
+       WHERE type < 64 AND session = (SELECT number FROM sessions WHERE id = ?)
+       ORDER BY timestamp DESC LIMIT 1000)
+     GROUP BY from_me`,
+  )
   const forgetTimeline = database.prepare<unknown, [number]>('DELETE FROM session_timeline WHERE session = ?')
 
   const noteState = (number: number, { state, updatedAt }: Session, cause: TimelineCause) => {
@@ -213,6 +223,12 @@ export function createSessionRows(database: Database): SessionRows {
       late.run(number)
     },
     lateCount: (id) => lateOf.get(id)?.late ?? 0,
+    inbox: (id) => inbox.all(id),
+    lastTraffic(id) {
+      const rows = lastTraffic.all(id)
+      const of = (fromMe: number) => rows.find((row) => row.fromMe === fromMe)?.at ?? null
+      return { received: of(0), sent: of(1) }
+    },
     timeline: (id, limit) => noted.all(id, limit),
     active: (number, at) => active.run(at, number).changes > 0,
     remove(tx, number) {

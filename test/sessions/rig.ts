@@ -34,6 +34,8 @@ export interface Rig {
   timers(): number
   /** While set, the disk refuses. */
   diskFull: boolean
+  /** While set, a commit that begins waits for it. */
+  holdCommits: Promise<void> | null
   status(id: SessionId): SessionStatus
   session(id: SessionId): Session
   events(id: SessionId, prefix?: string): string[]
@@ -60,6 +62,7 @@ export async function createRig(
   const told: Told[] = []
   const commits: (readonly Fact[])[] = []
   let diskFull = false
+  let holdCommits: Promise<void> | null = null
   const storageTimers = new Set<() => void>()
   const storageClock: Clock = {
     ...clock,
@@ -90,6 +93,7 @@ export async function createRig(
     })
     const ledger: Ledger = {
       async commit(facts) {
+        await holdCommits
         if (diskFull) throw fail('STORAGE_UNAVAILABLE')
         commits.push(facts)
         return storage.ledger.commit(facts)
@@ -151,6 +155,12 @@ export async function createRig(
       const session = running.supervisor.find(id)
       if (!session) throw new Error(`there is no session ${id}`)
       return session
+    },
+    get holdCommits() {
+      return holdCommits
+    },
+    set holdCommits(held) {
+      holdCommits = held
     },
     status: (id) => rig.session(id).state.status,
     events: (id, prefix = '') =>

@@ -61,11 +61,18 @@ export type QueueParts = {
   expire: (entry: Entry) => void
 }
 
+/**
+ * What a watcher compares: how many have left the queue so far, and whether something waits now that nothing holds and that
+ * is not busy with its file.
+ */
+export type Progress = { ended: number; isFree: boolean }
+
 export interface SendQueue {
   readonly size: number
   /** Nothing stands between a message and the wire but those before it. */
   hold(): QueueHold
   state(): QueueState
+  progress(): Progress
   find(id: MessageId): Entry | null
   entries(): Iterable<Entry>
   add(entry: NewEntry): Entry
@@ -88,6 +95,7 @@ export function createQueue(parts: QueueParts): SendQueue {
   let scheduled = 0
   let turns = 0
   let lastRank = 0
+  let ended = 0
   let stopped = false
   const alarm = createAlarm(clock, () => look())
 
@@ -182,6 +190,11 @@ export function createQueue(parts: QueueParts): SendQueue {
         return { waiting, scheduled, hold: held, nextAt: clock.now() + Math.ceil(pacer.wait()) }
       return { waiting, scheduled, hold: held, nextAt: held === null ? clock.now() : null }
     },
+    progress() {
+      const waiting = [...all.values()].filter(({ place }) => place !== 'scheduled')
+      const busy = waiting.some(({ place, preparing }) => place === 'turn' && preparing !== null)
+      return { ended, isFree: waiting.length > 0 && !busy && hold() === null }
+    },
     find: (id) => all.get(id) ?? null,
     entries: () => all.values(),
     add(given) {
@@ -239,6 +252,7 @@ export function createQueue(parts: QueueParts): SendQueue {
       if (!entry) return
       setPlace(entry, 'turn')
       all.delete(id)
+      ended += 1
       if (all.size === 0) alarm.cancel()
     },
     wake: () => look(),

@@ -26,7 +26,7 @@ import { createExaminer } from './examine'
 import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
 import { createPacer } from './pacing'
 import type { SendingParts } from './parts'
-import { createQueue, type SendQueue } from './queue'
+import { createQueue, type Progress, type SendQueue } from './queue'
 import { createTurns } from './turn'
 import { createVanishing } from './vanishing'
 import { createWaits } from './waits'
@@ -41,6 +41,7 @@ export interface Sending {
   /** Calls a message back that is not on the wire; an album with all its items. */
   cancel(id: MessageId): Promise<Message>
   queueState(): QueueState
+  progress(): Progress
   /** Takes up what the last process has left; call it once, before anything else. */
   start(): void
   /** The session is connected: everything that waits for that goes out, oldest first. */
@@ -260,6 +261,7 @@ export function createSending(parts: SendingParts): Sending {
       return message
     },
     queueState: queue.state,
+    progress: queue.progress,
     start() {
       try {
         load()

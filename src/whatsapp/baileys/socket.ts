@@ -65,7 +65,7 @@ const LOGOUT_MS = 5_000
 /** How long stanzas that have arrived may take to be handled when we close. */
 const DRAIN_MS = 2_000
 /** Sweeping plaintexts is due once in so many turns of the watchdog. */
-const TURNS_PER_SWEEP = 12
+const TURNS_PER_SWEEP = 30
 /** Signs of life are reported at most this often. */
 const ALIVE_MS = 1_000
 
@@ -223,6 +223,13 @@ export function openSocket(parts: SocketParts): Connection {
     auth.commits.settled().then(task, () => undefined)
   }
 
+  /** Baileys notices silence as well, sometimes before the watchdog does. */
+  function silence(closing: Closing): Closing {
+    const silent = watchdog.silentFor()
+    if (closing.reason !== 'connection_lost' || silent < parts.watch.silentMs) return closing
+    return { ...closing, stall: { reason: 'no_answer', since: clock.now() - silent } }
+  }
+
   // ——— its end ———
   function end(closing: Closing | null): void {
     if (ended) return
@@ -233,7 +240,7 @@ export function openSocket(parts: SocketParts): Connection {
     acks.end()
     pairing.end()
     media.stop()
-    if (closing !== null && !leaving) report({ kind: 'closed', why: closing })
+    if (closing !== null && !leaving) report({ kind: 'closed', why: silence(closing) })
     ended = true
     void sock.end(undefined)
   }

@@ -1,12 +1,13 @@
 /**
  * Life of a connection: the age of the last frame, and a question when it has been silent for too long.
  *
- * Baileys pings every 25 s; 30 s without any frame means that a ping went unanswered. One more question, with its own
- * deadline, decides. A connection on which frames flow is never asked.
+ * Baileys pings every 25 s; two more without any frame mean that a ping went unanswered. One more question, with its own
+ * deadline, decides: a connection that is dead is shown as connected for 34 s at most. One on which frames flow is never
+ * asked.
  */
 import type { Clock } from '../../lib/clock'
 
-export const WATCH = { everyMs: 5_000, silentMs: 30_000, answerMs: 10_000 } as const
+export const WATCH = { everyMs: 2_000, silentMs: 27_000, answerMs: 5_000 } as const
 export type WatchTimes = { everyMs: number; silentMs: number; answerMs: number }
 
 export type WatchdogParts = {
@@ -23,6 +24,8 @@ export type WatchdogParts = {
 export interface Watchdog {
   /** Something came from the server. */
   heard(): void
+  /** Milliseconds since the last frame. */
+  silentFor(): number
   stop(): void
 }
 
@@ -52,6 +55,7 @@ export function startWatchdog({ clock, times, ask, onDead, onTurn }: WatchdogPar
     heard() {
       lastFrame = clock.monotonic()
     },
+    silentFor: () => clock.monotonic() - lastFrame,
     stop: () => cancel(),
   }
 }
