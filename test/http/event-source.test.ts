@@ -155,8 +155,18 @@ describe('server-sent events', () => {
     const authorization = { authorization: `Bearer ${token}` }
     const byToken = await open(ALL, authorization)
     const byKey = await open(ALL, { 'x-api-key': apiKey })
+    const { cursor } = await server.ok<{ cursor: string }>('GET', '/api/events', {
+      key: null,
+      headers: authorization,
+    })
+    const polling = server.call('GET', `/api/events?after=${cursor}&wait=60`, {
+      key: null,
+      headers: authorization,
+    })
+    for (let at = 0; at < 3; at += 1) await server.ok('GET', '/api/status')
     await server.ok('POST', '/api/auth/logout', { key: null, headers: authorization })
     await byToken.ended
+    expect((await polling).body.code).toBe('AUTH_INVALID_TOKEN')
     expect(byToken.blocks.map(told)).toMatchObject([{ type: 'end', code: 'AUTH_REVOKED' }])
     expect(byToken.blocks[0]?.event).toBe('end')
     await server.ok('POST', '/api/auth/regenerate-api-key', { key: apiKey })
