@@ -16,6 +16,7 @@ import type { Supervisor } from '../sessions/supervisor'
 import { addressReader } from './address'
 import { authRoutes } from './auth'
 import { crossOrigin } from './cross-origin'
+import { diagnosisRoutes } from './diagnosis'
 import { docsRoutes } from './docs-page'
 import { errorHeaders, type Translate, toAppError } from './errors'
 import { assertGuarded, type Guard, guard as makeGuard, sessionGate } from './guard'
@@ -125,6 +126,7 @@ export function createApi(parts: ApiParts) {
     .use(statusRoutes(shared))
     .use(authRoutes(shared))
     .use(sessionRoutes(shared))
+    .use(diagnosisRoutes(shared))
     .use(sessionControlRoutes({ guard, gate, supervisor, draw: parts.drawQr }))
     .use(messageRoutes(shared))
     .use(statsRoutes(shared))

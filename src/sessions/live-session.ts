@@ -14,6 +14,7 @@ import type { Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
 import type { Restriction, Session, Sessions, TimelineCause } from '../domain/session'
 import { type Decision, decide, stalledEvent } from '../domain/session-life'
+import type { Stall } from '../domain/stalls'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
@@ -71,6 +72,8 @@ export interface LiveSession {
   readonly ended: 'SESSION_NOT_FOUND' | 'SHUTTING_DOWN' | null
   /** The session as it stands, with the newest activity. */
   view(): Session
+  /** What of it does not move at the moment. */
+  stall(): Stall | null
   /** The connection of the present pairing window or login, null when there is none. */
   connection(): Connection | null
   /** The connection when messages can be sent over it, null otherwise. */
@@ -353,6 +356,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       return ended()
     },
     view,
+    stall: stalls.found,
     connection: () => (phase === 'live' ? line.connection : null),
     through,
     command(command) {

@@ -8,6 +8,7 @@ import type { Identities, Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
 import type { BulkOutcome, Examined, QueueState, SendRequest, Sent } from '../domain/sending'
 import { DEFAULT_SETTINGS, type Session, type SessionSettings, type Sessions } from '../domain/session'
+import type { Stall } from '../domain/stalls'
 import type { ChatPresence, WhatsApp } from '../domain/whatsapp'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
@@ -118,6 +119,8 @@ export interface Supervisor extends Part {
   /** Calls a message back that waits; it ends as failed with `MESSAGE_CANCELLED`. `MESSAGE_NOT_FOUND`, `MESSAGE_NOT_QUEUED`. */
   cancel(id: SessionId, messageId: MessageId): Promise<Message>
   queueState(id: SessionId): QueueState
+  /** What of the session does not move at the moment. */
+  stall(id: SessionId): Stall | null
   /** Shows “typing…” and the like; `SESSION_NOT_CONNECTED`. */
   showPresence(id: SessionId, to: Jid | null, presence: ChatPresence): Promise<void>
   /** `MESSAGE_NOT_FOUND`, `SESSION_NOT_CONNECTED`. */
@@ -347,6 +350,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       return get(id).sending.cancel(messageId)
     },
     queueState: (id) => get(id).sending.queueState(),
+    stall: (id) => get(id).stall(),
     async showPresence(id, to, presence) {
       await onMessages.showPresence(get(id), to, presence)
     },

@@ -202,6 +202,7 @@ const CONTRACT = [
   'GET /api/sessions/{id}',
   'DELETE /api/sessions/{id}',
   'GET /api/sessions/{id}/status',
+  'GET /api/sessions/{id}/diagnosis',
   'GET /api/sessions/{id}/qr',
   'PUT /api/sessions/{id}/settings',
   'POST /api/sessions/{id}/start',
