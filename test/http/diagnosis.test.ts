@@ -52,7 +52,9 @@ describe('the diagnosis of a session', () => {
     await server.ok('POST', `/sandbox/phones/${ours}/scan`, { body: { qr: qrText } })
     await server.until(id, ({ status }) => status === 'connected')
     await server.ok('POST', '/api/messages/send/text', { body: { sessionId: id, to: peer, text: 'hello' } })
-    await server.ok('POST', `/sandbox/phones/${peer}/messages`, { body: { to: ours, content: { type: 'text', text: 'hello back' } } })
+    await server.ok('POST', `/sandbox/phones/${peer}/messages`, {
+      body: { to: ours, content: { type: 'text', text: 'hello back' } },
+    })
     const well = await until('both messages', async () => {
       const shown = await diagnosisOf(id)
       return shown.lastReceived && shown.lastSent ? shown : null
