@@ -147,9 +147,10 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       defaultPlan: config.defaultPlan,
       ...(config.apiKey === null ? {} : { fixedApiKey: config.apiKey }),
     })
+    const sender = createSender({ ...policy, fetch: (url, init) => fetch(url, init), clock })
     const delivery = createWebhookDelivery({
       ...storage,
-      sender: createSender({ ...policy, fetch: (url, init) => fetch(url, init), clock }),
+      sender,
       clock,
       random,
       log,
@@ -168,7 +169,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       log,
       version,
       drawQr: qrDrawing({ dataUrl: qrDataUrl, png: qrPng, svg: qrSvg, terminal: qrTerminal }),
-      webhook: { checkUrl, newSecret: newWebhookSecret },
+      webhook: { checkUrl, newSecret: newWebhookSecret, post: sender.post, wake: delivery.wake },
       endpoint: purpose,
       notReady: () => [...(ready ? [] : ['start']), ...(storage.healthy() ? [] : ['storage'])],
       trustedProxies: config.trustedProxies,

@@ -168,6 +168,16 @@ const CATALOGUE = {
     action: 'Use https and a public address, or allow the network in the configuration',
   },
   WEBHOOK_NOT_FOUND: { status: 404, says: 'Webhook not found' },
+  WEBHOOK_LIMIT_REACHED: {
+    status: 403,
+    says: 'There are too many webhook endpoints',
+    action: 'Remove one that is not needed any more',
+  },
+  DELIVERY_NOT_FOUND: {
+    status: 404,
+    says: 'Webhook delivery not found',
+    action: 'Delivered ones are kept for seven days, failed ones as long as their event',
+  },
   INVALID_CURSOR: { status: 400, says: 'This cursor is not valid', action: 'Start without a cursor' },
   CURSOR_EXPIRED: {
     status: 410,

@@ -13,6 +13,7 @@ import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { randomToken } from '../lib/token'
 import type { Supervisor } from '../sessions/supervisor'
+import type { Sender } from '../webhooks/sender'
 import { addressReader } from './address'
 import { authRoutes } from './auth'
 import { crossOrigin } from './cross-origin'
@@ -56,7 +57,7 @@ export type ApiParts = {
   log: Log
   version: string
   drawQr: QrDrawing
-  webhook: { checkUrl(url: string): void; newSecret(): string }
+  webhook: { checkUrl(url: string): void; newSecret(): string; post: Sender['post']; wake(): void }
   endpoint: 'whatsapp' | 'sandbox' | 'other'
   notReady(): string[]
   trustedProxies: readonly string[]
@@ -131,7 +132,7 @@ export function createApi(parts: ApiParts) {
     .use(messageRoutes(shared))
     .use(statsRoutes(shared))
     .use(streamRoutes(shared))
-    .use(webhookRoutes({ guard, gate, webhooks: parts.webhooks, clock, ...parts.webhook }))
+    .use(webhookRoutes({ ...shared, ...parts.webhook }))
     .use(docsRoutes(() => document()))
   const whole = parts.also ? app.use(parts.also(guard)) : app
   document = () =>

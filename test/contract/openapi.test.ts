@@ -184,7 +184,8 @@ test('the page has no outside resource', async () => {
 })
 
 /** POSTs that need no body. */
-const ACTIONS = /\/(start|stop|restart|clear-auth|logout|ticket|regenerate-api-key|pause|resume)$/
+const ACTIONS =
+  /\/(start|stop|restart|clear-auth|logout|ticket|regenerate-api-key|pause|resume|rotate-secret(\/\{sessionId\})?|\{id\}\/replay)$/
 
 const CONTRACT = [
   'POST /api/auth/register',
@@ -238,6 +239,20 @@ const CONTRACT = [
   'GET /api/webhook/config/{sessionId}',
   'DELETE /api/webhook/config/{sessionId}',
   'GET /api/webhook/event-types',
+  'POST /api/webhook/rotate-secret/{sessionId}',
+  'GET /api/webhook/endpoints',
+  'POST /api/webhook/endpoints',
+  'GET /api/webhook/endpoints/{id}',
+  'PATCH /api/webhook/endpoints/{id}',
+  'DELETE /api/webhook/endpoints/{id}',
+  'POST /api/webhook/endpoints/{id}/rotate-secret',
+  'GET /api/webhook/deliveries/{sessionId}',
+  'POST /api/webhook/deliveries/{id}/replay',
+  'POST /api/webhook/replay',
+  'GET /api/webhook/stats/{sessionId}',
+  'GET /api/webhook/queue',
+  'DELETE /api/webhook/queue/{sessionId}',
+  'POST /api/webhook/test',
   'GET /api/status/health',
   'GET /api/status/info',
   'GET /api/status',

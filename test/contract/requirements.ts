@@ -188,7 +188,6 @@ export const STILL_OPEN: readonly string[] = [
   '§1 rate limits with their headers',
   '§2 PUT /profile, /change-password, DELETE /account, sessionIds, ipAllowlist and expiresAt of keys, /api/admin/users',
   '§3 proxyUrl, rejectCalls, readReceipts',
-  '§5 several endpoints, headers, statistics, queue, deliveries, replay, test, secret rotation',
   '§7 /metrics, the interactive explorer, the Postman collection',
   '§8 chats, contacts, groups, channels, labels, presence, profile',
   '§9 key, user, backup and restore commands; RETENTION_MESSAGES',
