@@ -1,13 +1,14 @@
 /**
  * The bench: every figure beside raw Baileys in the same run.
  *
- *   bun test/bench/main.ts [sessions|send|inbound|resume|start|group|storage …] [--sessions N] [--rounds N] [--json]
+ *   bun test/bench/main.ts [sessions|send|inbound|resume|start|group|storage|fanout …] [--sessions N] [--rounds N] [--json]
  *
  * The sandbox, the product and the raw gateway are processes of their own; this one drives the load and holds the
  * webhook receiver. All share the machine. Exits with 0 whatever the verdicts are.
  */
 import { startSandboxProcess } from '../harness/sandbox-process'
 import { startSink } from '../harness/sink'
+import { measureFanout } from './fanout-run'
 import { measureGroup } from './group-run'
 import { asJson, type Row, surroundings, table } from './report'
 import {
@@ -28,6 +29,7 @@ const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   sessions: measureSessions,
   group: measureGroup,
   storage: measureStorage,
+  fanout: measureFanout,
 }
 
 const flag = (name: string, fallback: number): number => {
