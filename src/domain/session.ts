@@ -157,13 +157,22 @@ export type Session = {
 /** Numbers that belong to a session; kept by the storage in the transaction of the message itself. */
 export type MessageCounts = { sent: number; received: number; failed: number }
 
-export type SessionFilter = { tenantId: TenantId; status?: SessionStatus; limit: number; offset: number }
+export type SessionFilter = {
+  tenantId: TenantId
+  status?: SessionStatus
+  /** Sessions that are left out. */
+  except?: readonly SessionId[]
+  limit: number
+  offset: number
+}
 
 /** Read side of sessions. */
 export interface Sessions {
   all(): Session[]
   get(id: SessionId): Session | null
   list(filter: SessionFilter): { sessions: Session[]; total: number }
+  /** Those of a tenant that have a list of addresses. */
+  fenced(tenantId: TenantId): Session[]
   /** The session, other than `except`, that holds this linked number, of whatever tenant. */
   holderOf(phoneNumber: string, except: SessionId): SessionId | null
   counts(ids: readonly SessionId[]): Map<SessionId, MessageCounts>

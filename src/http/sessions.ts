@@ -8,7 +8,7 @@ import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
-import type { Caller, Guard, SessionGate } from './guard'
+import { type Caller, type Guard, isAdmitted, type SessionGate } from './guard'
 import type { Idempotent } from './idempotent'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
@@ -92,7 +92,12 @@ export function sessionRoutes(parts: SessionRoutesParts) {
       '/',
       ({ caller, query: { status, limit, offset } }) => {
         const { tenantId } = caller.principal
-        const page = sessions.list({ tenantId, limit, offset, ...(status ? { status } : {}) })
+        // A session that is closed to this address is not there at all: neither in the page nor in the count.
+        const except = sessions
+          .fenced(tenantId)
+          .filter((session) => !isAdmitted(session, caller.address))
+          .map(({ id }) => id)
+        const page = sessions.list({ tenantId, except, limit, offset, ...(status ? { status } : {}) })
         const live = page.sessions.map((session) => supervisor.find(session.id) ?? session)
         return {
           success: true as const,

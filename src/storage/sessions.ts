@@ -83,17 +83,19 @@ export function createSessionRows(database: Database): SessionRows {
     'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms, outage'
   const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
   const byId = database.prepare<Row, [string]>(`SELECT ${columns} FROM sessions WHERE id = ?`)
-  const page = database.prepare<Row, [string, number, number]>(
-    `SELECT ${columns} FROM sessions WHERE tenant = ? ORDER BY created_at DESC, number DESC LIMIT ? OFFSET ?`,
+  const listed = 'tenant = ?1 AND (?2 IS NULL OR status = ?2) AND id NOT IN (SELECT value FROM json_each(?3))'
+  const page = database.prepare<Row, [string, string | null, string, number, number]>(
+    `SELECT ${columns} FROM sessions WHERE ${listed} ORDER BY created_at DESC, number DESC LIMIT ?4 OFFSET ?5`,
   )
-  const pageOf = database.prepare<Row, [string, string, number, number]>(
-    `SELECT ${columns} FROM sessions WHERE tenant = ? AND status = ? ORDER BY created_at DESC, number DESC LIMIT ? OFFSET ?`,
+  const countListed = database.prepare<{ n: number }, [string, string | null, string]>(
+    `SELECT count(*) AS n FROM sessions WHERE ${listed}`,
   )
   const count = database.prepare<{ n: number }, [string]>(
     'SELECT count(*) AS n FROM sessions WHERE tenant = ?',
   )
-  const countOf = database.prepare<{ n: number }, [string, string]>(
-    'SELECT count(*) AS n FROM sessions WHERE tenant = ? AND status = ?',
+  // Settings are written by JSON.stringify alone, so an empty list looks like nothing but `[]`.
+  const fenced = database.prepare<Row, [string]>(
+    `SELECT ${columns} FROM sessions WHERE tenant = ? AND instr(settings, '"ipWhitelist":["') > 0`,
   )
   const holder = database.prepare<{ id: string }, [string, string]>(
     "SELECT id FROM sessions WHERE phone_number = ? AND credentials = 'linked' AND id <> ? LIMIT 1",
@@ -185,12 +187,12 @@ export function createSessionRows(database: Database): SessionRows {
       const row = byId.get(id)
       return row ? sessionOf(row) : null
     },
-    list({ tenantId, status, limit, offset }) {
-      const rows =
-        status === undefined ? page.all(tenantId, limit, offset) : pageOf.all(tenantId, status, limit, offset)
-      const total = status === undefined ? count.get(tenantId) : countOf.get(tenantId, status)
-      return { sessions: rows.map(sessionOf), total: total?.n ?? 0 }
+    list({ tenantId, status = null, except = [], limit, offset }) {
+      const out = JSON.stringify(except)
+      const rows = page.all(tenantId, status, out, limit, offset)
+      return { sessions: rows.map(sessionOf), total: countListed.get(tenantId, status, out)?.n ?? 0 }
     },
+    fenced: (tenantId) => fenced.all(tenantId).map(sessionOf),
     holderOf(phoneNumber, except) {
       const row = holder.get(phoneNumber, except)
       return row ? asSessionId(row.id) : null

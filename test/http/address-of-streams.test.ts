@@ -1,4 +1,4 @@
-/** The list of addresses of a session holds on every way out of its events. */
+/** The list of addresses of a session holds wherever the session is told of: on every way out of its events, and in lists. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { OWNER_KEY, startApp, type TestApp } from '../harness/app'
 import { openEventSource } from '../harness/event-source'
@@ -16,7 +16,7 @@ const OUTSIDE = from('192.0.2.1')
 const change = (id: string, body: object) =>
   server.ok('PUT', `/api/sessions/${id}/settings`, { body, headers: { 'x-forwarded-for': '10.1.2.3' } })
 
-test('events of a session come out at its own addresses only, as its settings are at the time', async () => {
+test('a session is told of at its own addresses only, as its settings are at the time', async () => {
   const open = await server.session('Open')
   const fenced = await server.session('Fenced', { ipWhitelist: ['10.0.0.0/8'] })
   const sources = [
@@ -50,6 +50,18 @@ test('events of a session come out at its own addresses only, as its settings ar
   }
   // Inside: all five. Outside: the moment in which the list was empty, which begins with the change that made it so.
   expect(counts).toEqual([5, 2, 5, 2])
+
+  const listed = async (headers: Record<string, string>, query = '') => {
+    const { sessions, total } = await server.ok<{ sessions: { id: string }[]; total: number }>(
+      'GET',
+      `/api/sessions${query}`,
+      { headers },
+    )
+    return { ids: sessions.map(({ id }) => id).sort(), total }
+  }
+  expect(await listed(INSIDE)).toEqual({ ids: [open, fenced].sort(), total: 2 })
+  expect(await listed(OUTSIDE)).toEqual({ ids: [open], total: 1 })
+  expect(await listed(OUTSIDE, '?status=inactive&limit=1')).toEqual({ ids: [open], total: 1 })
 
   const pulled = async (headers: Record<string, string>) =>
     (await server.ok<{ events: Told[] }>('GET', '/api/events', { headers })).events

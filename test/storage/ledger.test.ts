@@ -83,6 +83,18 @@ describe('sessions', () => {
     expect(storage.sessions.list({ ...filter, offset: 1 }).sessions.map((s) => s.id)).toEqual([SESSION])
     expect(storage.sessions.list({ ...filter, status: 'connected' })).toEqual({ sessions: [], total: 0 })
     expect(storage.sessions.list({ ...filter, tenantId: 'nobody' as never }).total).toBe(0)
+    const left = storage.sessions.list({ ...filter, except: [OTHER] })
+    expect({ ids: left.sessions.map(({ id }) => id), total: left.total }).toEqual({
+      ids: [SESSION],
+      total: 1,
+    })
+  })
+
+  test('with a list of addresses are found', async () => {
+    const settings = { ...makeSession().settings, ipWhitelist: ['10.0.0.0/8'] }
+    await storage.ledger.commit([created(makeSession(OTHER, { settings }))])
+    expect(storage.sessions.fenced(TENANT).map(({ id }) => id)).toEqual([OTHER])
+    expect(storage.sessions.fenced('nobody' as never)).toEqual([])
   })
 
   test('activity only moves forward', async () => {
