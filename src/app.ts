@@ -19,6 +19,7 @@ import { qrDataUrl, qrPng, qrSvg, qrTerminal } from './sessions/qr-image'
 import { createSupervisor, type Supervisor } from './sessions/supervisor'
 import { openStorage, type Storage } from './storage/open'
 import { createStreams } from './stream/streams'
+import { limitsFor } from './webhooks/admission'
 import { createWebhookDelivery } from './webhooks/delivery'
 import { createSender } from './webhooks/sender'
 import { newWebhookSecret } from './webhooks/signature'
@@ -35,6 +36,8 @@ export type AppParts = {
   log?: Log
   clock?: Clock
   random?: () => number
+  /** Requests that the process can have under way at a time; Bun's default unless told otherwise. */
+  requestLimit?: number
   /** Short-lived codes and the like; only for tests. */
   sandboxOptions?: Parameters<typeof embedSandbox>[0]['options']
 }
@@ -154,6 +157,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       clock,
       random,
       log,
+      ...(parts.requestLimit === undefined ? {} : { limits: limitsFor(parts.requestLimit) }),
     })
     const streams = createStreams({ journal: storage.journal, clock })
     const apiParts: ApiParts = {

@@ -2,6 +2,7 @@
 import { CONFIG_KEYS, ConfigError, flagOf, loadConfig, PREFIX, schemaOf, variableOf } from '../config'
 import { nearest } from '../config/nearest'
 import { parseArguments } from './arguments'
+import { raiseRequestLimit } from './request-limit'
 
 export type CommandInput = { env: Record<string, string | undefined>; flags: Record<string, string | true> }
 export type Command = {
@@ -17,6 +18,7 @@ export const COMMANDS: Record<string, Command> = {
     says: 'run the server (default)',
     async run(input) {
       const config = loadConfig(input)
+      raiseRequestLimit(input.env)
       return (await import('./serve')).serve(config)
     },
   },

@@ -10,7 +10,8 @@ export async function printOpenApi(): Promise<number> {
   const dataDir = mkdtempSync(join(tmpdir(), 'wabun-openapi-'))
   try {
     const app = await createApp(loadConfig({ env: {}, flags: { '--data-dir': dataDir } }))
-    process.stdout.write(`${JSON.stringify(app.openApi(), null, 2)}\n`)
+    // Resolves when all of it has left: a pipe takes a piece at a time, and the process ends after this.
+    await Bun.write(Bun.stdout, `${JSON.stringify(app.openApi(), null, 2)}\n`)
     await app.stop()
     return 0
   } finally {

@@ -6,6 +6,7 @@ import { systemClock } from '../lib/clock'
 import { createLog, type Log, type LogFormat } from '../lib/log'
 import { StorageRefused } from '../storage/refused'
 import { stopOnSignals, surviveConnectionErrors } from './process-events'
+import { requestLimit } from './request-limit'
 
 /** `auto` means: for people on a terminal, for machines everywhere else. */
 export const logFormat = (config: Pick<Config, 'logFormat'>): LogFormat =>
@@ -20,7 +21,7 @@ export async function serve(config: Config): Promise<number> {
   const format = logFormat(config)
   const log = createLog({ level: config.logLevel, format, write: lines.write, now: systemClock.now })
   try {
-    const app = await createApp(config, { log })
+    const app = await createApp(config, { log, requestLimit: requestLimit(process.env) })
     surviveConnectionErrors(log, () => app.stop())
     const stopped = stopOnSignals(log, () => app.stop())
     await app.start()

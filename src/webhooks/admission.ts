@@ -10,13 +10,23 @@
 export type AdmissionLimits = {
   /** Attempts at a time that are not slow yet; throughput is best at 16 to 64. */
   fresh: number
-  /** Attempts at a time of any age. Below the 256 fetches that Bun allows a process by default. */
+  /** Attempts at a time of any age. Below what Bun allows a process. */
   total: number
   /** Attempts at a time to one answering endpoint. */
   perEndpoint: number
 }
 
-export const DEFAULT_ADMISSION: AdmissionLimits = { fresh: 64, total: 192, perEndpoint: 8 }
+/** Most attempts at a time, however many requests the process may have: each holds its body and a socket. */
+const MOST = 1_024
+
+/** The limits of a process that can have `requests` under way; a quarter of them is for others. */
+export const limitsFor = (requests: number): AdmissionLimits => {
+  const total = Math.max(1, Math.min(MOST, Math.floor((requests * 3) / 4)))
+  return { fresh: Math.min(64, Math.ceil(total / 3)), total, perEndpoint: 8 }
+}
+
+/** For Bun's own limit of 256. */
+export const DEFAULT_ADMISSION: AdmissionLimits = limitsFor(256)
 
 type Standing = { of: 'unknown' | 'answering' | 'failing'; inFlight: number; slow: number }
 

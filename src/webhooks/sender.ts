@@ -6,8 +6,8 @@
  *
  * Bun runs at most 256 fetches at a time in a process and makes the others wait (measured: 256 hanging receivers delay
  * an unrelated fetch by 2.8 s). The number is read from `BUN_CONFIG_MAX_HTTP_REQUESTS` before the first line of the
- * program runs; setting `process.env` or calling `setenv` later has no effect in 1.4.5. Whoever starts the process sets
- * it; `dispatcher.ts` stays below 256 by itself.
+ * program runs; setting `process.env` or calling `setenv` later has no effect in 1.4.5. `cli/request-limit.ts` sees to it for
+ * the server; `admission.ts` stays below whatever the limit is.
  */
 import { type Endpoint, type Outcome, signingSecrets } from '../domain/webhook'
 import type { AddressPolicy } from '../lib/addresses'
