@@ -17,7 +17,7 @@ export const CONNECT_DEADLINE = 60_000
 /** Time that WhatsApp has to confirm an unlinking (ms). */
 export const UNLINK_DEADLINE = 5_000
 /** A connection that has not ended by then (ms) is left behind; its keys are fenced by the next opening. */
-const CLOSE_DEADLINE = 15_000
+const CLOSE_DEADLINE = 5_000
 
 export type LineParts = {
   whatsapp: WhatsApp
