@@ -10,11 +10,16 @@ export async function printOpenApi(): Promise<number> {
   const dataDir = mkdtempSync(join(tmpdir(), 'wabun-openapi-'))
   try {
     const app = await createApp(loadConfig({ env: {}, flags: { '--data-dir': dataDir } }))
-    // Resolves when all of it has left: a pipe takes a piece at a time, and the process ends after this.
-    await Bun.write(Bun.stdout, `${JSON.stringify(app.openApi(), null, 2)}\n`)
     await app.stop()
+    await printWhole(`${JSON.stringify(app.openApi(), null, 2)}\n`)
     return 0
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
+
+/** Resolves when all of it has left: a pipe takes a piece at a time, and the process ends after this. */
+const printWhole = (text: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
+  })
