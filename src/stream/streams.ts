@@ -17,6 +17,7 @@ import type { CloseCode } from './close-codes'
 import { createLivePath, type LivePath } from './live-path'
 import { parseFrame, type Wish } from './parse'
 import { createSubscription, type StreamSocket, type Subscription } from './subscription'
+import { createTurns, type Turns } from './turns'
 
 /** How long a stream without a query waits for its first frame (ms). */
 const FIRST_FRAME = 500
@@ -56,6 +57,7 @@ export interface Streams extends Part {
 /** Makes the part; streams can be opened between `start` and `stop`, which closes them with 1001. */
 export function createStreams({ journal, clock }: { journal: Journal; clock: Clock }): Streams {
   const open = new Set<Stream>()
+  const turns = createTurns(clock)
   let live: LivePath | null = null
   let ending = new AbortController()
   return {
@@ -75,6 +77,7 @@ export function createStreams({ journal, clock }: { journal: Journal; clock: Clo
       ending.abort()
       for (const stream of [...open]) stream.end(1001)
       live?.stop()
+      turns.stop()
       live = null
     },
     open(request) {
@@ -82,7 +85,7 @@ export function createStreams({ journal, clock }: { journal: Journal; clock: Clo
         request.socket.close(1001, '')
         return { message: () => {}, drained: () => {}, end: () => {}, stop: () => {} }
       }
-      const stream = createStream(request, { journal, clock, live, onEnd: () => open.delete(stream) })
+      const stream = createStream(request, { journal, clock, live, turns, onEnd: () => open.delete(stream) })
       open.add(stream)
       stream.begin()
       return stream
@@ -90,10 +93,10 @@ export function createStreams({ journal, clock }: { journal: Journal; clock: Clo
   }
 }
 
-type StreamDeps = { journal: Journal; clock: Clock; live: LivePath; onEnd: () => void }
+type StreamDeps = { journal: Journal; clock: Clock; live: LivePath; turns: Turns; onEnd: () => void }
 
 function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begin(): void } {
-  const { journal, clock, live } = deps
+  const { journal, clock, live, turns } = deps
   const { socket, tenantId } = request
   let cancelGrace: (() => void) | null = null
   let cancelPing: (() => void) | null = null
@@ -110,6 +113,7 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
   const subscription: Subscription = createSubscription({
     journal,
     live,
+    turns,
     clock,
     socket: { ...bound(socket), close: (code, detail) => finish(() => socket.close(code, detail)) },
     selection: selectionOf({ events: [], sessionIds: null }),

@@ -17,6 +17,7 @@ import type { Clock } from '../lib/clock'
 import type { CloseCode } from './close-codes'
 import { entryFilter, type Selection } from './filter'
 import type { LivePath } from './live-path'
+import type { Turns } from './turns'
 
 /** What the server says of the stream itself, beside the events. */
 export type Notice =
@@ -52,6 +53,7 @@ const MOMENTARY_KEPT = 50
 export type SubscriptionDeps = {
   journal: Journal
   live: LivePath
+  turns: Turns
   clock: Clock
   socket: StreamSocket
   selection: Selection
@@ -76,12 +78,13 @@ export interface Subscription {
 
 /** Makes a subscription; entries from `position` on belong to it, momentary ones from now on. */
 export function createSubscription(deps: SubscriptionDeps): Subscription {
-  const { journal, clock, socket } = deps
+  const { journal, clock, socket, turns } = deps
   let wanted = entryFilter(deps.selection)
   let position = deps.position
   let state: 'held' | 'behind' | 'level' | 'waiting' | 'closed' = 'held'
   let momentary: Entry[] = []
   let cancelTimer: (() => void) | null = null
+  let leaveTurns: (() => void) | null = null
 
   function later(ms: number, task: () => void): void {
     cancelTimer?.()
@@ -126,7 +129,14 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
     return outcome === 'taken'
   }
 
-  /** Reads and sends to the head; between whole pages others get their turn. */
+  /** Takes up reading at once, or when it is this reader's turn. */
+  function goOn(): void {
+    state = 'behind'
+    leaveTurns?.()
+    leaveTurns = turns.now(catchUp)
+  }
+
+  /** Reads and sends to the head; after each whole page others get their turn. */
   function catchUp(): void {
     try {
       while (isBehind()) {
@@ -138,7 +148,7 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
         if (page.length === 0) goLive()
         else sendPage(page)
         if (page.length === PAGE && isBehind()) {
-          later(0, catchUp)
+          leaveTurns = turns.next(catchUp)
           return
         }
       }
@@ -185,8 +195,7 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
 
   function drained(): void {
     if (state !== 'waiting' || socket.bufferedAmount() > LOW_WATER) return
-    state = 'behind'
-    catchUp()
+    goOn()
   }
 
   const isBehind = (): boolean => state === 'behind'
@@ -197,6 +206,7 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
     state = 'closed'
     cancelTimer?.()
     cancelTimer = null
+    leaveTurns?.()
     momentary = []
     leave()
   }
@@ -209,9 +219,7 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
 
   return {
     begin() {
-      if (state !== 'held') return
-      state = 'behind'
-      catchUp()
+      if (state === 'held') goOn()
     },
     position: reached,
     reselect(selection, from) {
@@ -219,9 +227,7 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
       position = from ?? reached()
       wanted = entryFilter(selection)
       momentary = momentary.filter(wanted)
-      if (state !== 'level') return
-      state = 'behind'
-      catchUp()
+      if (state === 'level') goOn()
     },
     drained,
     end,
