@@ -52,6 +52,8 @@ type Row = {
 
 /** Entries kept in memory, by number and by characters of text. */
 const TAIL = { entries: 8_192, characters: 16_000_000 }
+/** After a start the tail grows backwards by so many entries at a time, and up to half of what it may hold. */
+const OLDER = 256
 /** Entries that one transaction looks through for those of a deleted session: a few milliseconds. */
 const STRETCH = 10_000
 /** Random bytes of an event id, as many as a seal's. */
@@ -143,6 +145,22 @@ export function createJournal(parts: {
       if (shown.length > 0 || rows.length < limit || last === undefined) return shown.map(entryOf)
       at = last.seq
     }
+  }
+
+  /**
+   * Readers come back in crowds after a restart, when the tail is empty: what they have missed is opened once for all of
+   * them, the newest first, a piece with each read.
+   */
+  function lengthenTail(after: number): void {
+    if (tailStart - after > TAIL.entries / 2 - tail.length || tailCharacters > TAIL.characters / 2) return
+    const from = Math.max(after, tailStart - OLDER)
+    const older = page
+      .all(from, tailStart - from)
+      .filter((row) => row.seq <= tailStart && isShown(row))
+      .map(entryOf)
+    tail = older.concat(tail)
+    tailCharacters += older.reduce((sum, entry) => sum + entry.json.length, 0)
+    tailStart = from
   }
 
   const listeners = new Set<(entries: readonly Entry[]) => void>()
@@ -248,6 +266,7 @@ export function createJournal(parts: {
     floor: () => floor,
     read(after, limit) {
       if (after >= head) return []
+      if (after < tailStart) lengthenTail(after)
       if (after < tailStart) return fromDisk(after, limit)
       const from = tailIndex(after)
       return tail.slice(from, from + limit)

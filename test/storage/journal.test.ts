@@ -179,6 +179,36 @@ test('the tail in memory and the rows on disk read the same, also after the tail
   expect(read).toEqual(Array.from({ length: 9_000 }, (_, n) => n))
 })
 
+test('after a start, what many readers have missed is opened once for all of them', async () => {
+  const facts = Array.from({ length: 1_500 }, (_, n) => told(n))
+  await storage.ledger.commit(facts)
+  const before = storage.journal.read(1, 2_000)
+  await storage.close()
+  storage = rig.open()
+  const { journal } = storage
+  const readAll = (from: number, size: number) => {
+    const read: Entry[] = []
+    for (let position = from; ; ) {
+      const page = journal.read(position, size)
+      if (page.length === 0) return read
+      read.push(...page)
+      position = page.at(-1)?.seq ?? position
+    }
+  }
+  const first = readAll(1, 97)
+  expect(first).toEqual(before)
+  readAll(1, 97)
+  const again = readAll(1, 200)
+  expect(again).toEqual(before)
+  const third = readAll(1, 333)
+  expect(third.every((entry, at) => entry === again[at])).toBe(true)
+  // What happens now stands behind it, and an erased session is not in it.
+  await storage.ledger.commit([told(1_500)])
+  expect(readAll(1, 500).map(({ seq }) => seq)).toEqual([...before.map(({ seq }) => seq), 1_502])
+  await storage.ledger.commit([{ change: { kind: 'session_deleted', sessionId: SESSION }, events: [] }])
+  expect(readAll(1, 500)).toEqual([])
+})
+
 test('follow replays and goes live without gap or duplicate, whoever writes meanwhile', async () => {
   await commitMany(0, 700)
   const stop = new AbortController()
