@@ -5,6 +5,8 @@ import type { Config } from '../config'
 import { systemClock } from '../lib/clock'
 import { createLog } from '../lib/log'
 import { startStandaloneSandbox } from '../sandbox/standalone'
+import { undoFailedAttempts } from '../whatsapp/baileys/upstream/failed-attempts'
+import { keepTransactionsApart } from '../whatsapp/baileys/upstream/own-transactions'
 import { quietLibsignal } from '../whatsapp/baileys/upstream/quiet-libsignal'
 import { stopOnSignals } from './process-events'
 import { logFormat } from './serve'
@@ -18,6 +20,8 @@ export async function runSandbox(
   const log = createLog({ level: config.logLevel, format: logFormat(config), write, now: systemClock.now })
   // The phones' Signal library prints private keys when sessions close.
   quietLibsignal()
+  keepTransactionsApart()
+  undoFailedAttempts()
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const running = await startStandaloneSandbox({
     host: config.host,

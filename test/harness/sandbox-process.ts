@@ -1,9 +1,13 @@
 /** The sandbox in a process of its own (`sandbox-server.ts`): it survives whatever happens to the gateways. */
+import type { PhoneContent } from '../../src/sandbox/content-schemas'
 import type { StatsSnapshot } from '../../src/sandbox/stats'
 import { type Child, type Endpoint, startChild } from './process'
 
 /** A message as the phone shows it. */
 export type PhoneText = { id: string; from: string; text: string | null }
+
+/** Something to be sent by a phone: a text or any content that phones know. */
+export type Order = { from: string; to: string } & ({ text: string } | { content: PhoneContent })
 
 /** Client of a sandbox process. Phone numbers are digits. */
 export interface SandboxProcess {
@@ -22,11 +26,16 @@ export interface SandboxProcess {
   /** Makes a group; resolves with its address. */
   addGroup(owner: string, subject: string, members: readonly string[]): Promise<string>
   /** Sends many texts at once; resolves with their ids once the server has taken all. */
-  burst(orders: readonly { from: string; to: string; text: string }[]): Promise<string[]>
+  burst(orders: readonly Order[]): Promise<string[]>
   /** Kills process `pid` at once when the `receipts`-th delivery receipt of this number's companion has arrived. */
   killAtReceipt(pid: number, phoneNumber: string, receipts: number): Promise<void>
-  /** What a phone has got from others, decrypted there. */
-  received(phoneNumber: string): Promise<PhoneText[]>
+  /**
+   * Ids that this number's companion has confirmed, and those of messages that anybody could not decrypt, both since the
+   * last time they were asked for.
+   */
+  confirmed(phoneNumber: string): Promise<{ ids: string[]; unreadable: string[] }>
+  /** What a phone has got from others, decrypted there, without the first `after`. A caption counts as text. */
+  received(phoneNumber: string, after?: number): Promise<PhoneText[]>
   /** A fault by its name (contract §9); resolves with its id. */
   fault(fault: Record<string, unknown>): Promise<string>
   clearFaults(): Promise<void>
@@ -73,7 +82,9 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     async killAtReceipt(pid, phoneNumber, receipts) {
       await call('POST', '/doom', { pid, phoneNumber, left: receipts })
     },
-    received: (phoneNumber) => call<PhoneText[]>('GET', `/phones/${phoneNumber}/messages`),
+    confirmed: (phoneNumber) => call('GET', `/confirmed/${phoneNumber}`),
+    received: (phoneNumber, after = 0) =>
+      call<PhoneText[]>('GET', `/phones/${phoneNumber}/messages?after=${after}`),
     fault: async (fault) => (await call<{ id: string }>('POST', '/faults', fault)).id,
     async clearFaults() {
       await call('DELETE', '/faults')

@@ -3,9 +3,15 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { BinaryNode } from '@whiskeysockets/baileys'
+import type { PhoneContent } from '../../src/sandbox/content-schemas'
 import type { FaultInput } from '../../src/sandbox/faults'
 import { createSandbox } from '../../src/sandbox/sandbox'
+import { undoFailedAttempts } from '../../src/whatsapp/baileys/upstream/failed-attempts'
+import { keepTransactionsApart } from '../../src/whatsapp/baileys/upstream/own-transactions'
 
+keepTransactionsApart()
+undoFailedAttempts()
 const sandbox = createSandbox()
 await sandbox.start()
 
@@ -22,12 +28,26 @@ stats.opened = () => {
   opened()
 }
 
+/** Ids that companions have confirmed, by their number, and messages that somebody could not decrypt. */
+const confirmed = new Map<string, Set<string>>()
+const unreadable: string[] = []
+function note(device: { phoneNumber: string; deviceId: number }, { attrs, content }: BinaryNode): void {
+  if (attrs.type === 'retry') unreadable.push(attrs.id ?? '')
+  if (attrs.type === 'retry' || device.deviceId === 0) return
+  const ids = confirmed.get(device.phoneNumber) ?? new Set()
+  confirmed.set(device.phoneNumber, ids.add(attrs.id ?? ''))
+  const list = Array.isArray(content) ? content.find(({ tag }) => tag === 'list') : undefined
+  const items = Array.isArray(list?.content) ? list.content : []
+  for (const item of items) ids.add(item.attrs.id ?? '')
+}
+
 /** A process that dies the moment its `left`-th delivery receipt for this number's companion has arrived. */
 let doomed: { pid: number; phoneNumber: string; left: number } | null = null
 const { log } = sandbox.server
 const record = log.record.bind(log)
 log.record = (direction, device, stanza) => {
   record(direction, device, stanza)
+  if (direction === 'in' && stanza.tag === 'receipt' && device !== null) note(device, stanza)
   if (doomed === null || direction !== 'in' || stanza.tag !== 'receipt' || stanza.attrs.type === 'retry')
     return
   if (device?.phoneNumber !== doomed.phoneNumber || device.deviceId === 0) return
@@ -95,7 +115,15 @@ const server = Bun.serve({
             .phone(request.params.number)
             .messages()
             .filter((message) => !message.fromMe)
-            .map(({ id, from, content }) => ({ id, from, text: content.text ?? null })),
+            .slice(Number(new URL(request.url).searchParams.get('after') ?? 0))
+            .map(({ id, from, content }) => ({
+              id,
+              from,
+              text:
+                'text' in content
+                  ? (content.text ?? null)
+                  : ((content as { caption?: string }).caption ?? null),
+            })),
         ),
       ),
       POST: safely(async (request: Bun.BunRequest<'/phones/:number/messages'>) => {
@@ -135,10 +163,22 @@ const server = Bun.serve({
     // Orders given in one request leave in one piece, as messages do that have piled up.
     '/burst': {
       POST: safely(async (request) => {
-        const orders = (await request.json()) as { from: string; to: string; text: string }[]
-        const sent = await Promise.all(orders.map(({ from, to, text }) => sandbox.phone(from).send(to, text)))
+        const orders = (await request.json()) as {
+          from: string
+          to: string
+          text?: string
+          content?: PhoneContent
+        }[]
+        const sent = await Promise.all(
+          orders.map(({ from, to, text = '', content }) => sandbox.phone(from).send(to, content ?? text)),
+        )
         return json(sent.map(({ id }) => id))
       }),
+    },
+    '/confirmed/:number': (request: Bun.BunRequest<'/confirmed/:number'>) => {
+      const ids = [...(confirmed.get(request.params.number) ?? [])]
+      confirmed.delete(request.params.number)
+      return json({ ids, unreadable: unreadable.splice(0) })
     },
     '/doom': {
       POST: safely(async (request) => {

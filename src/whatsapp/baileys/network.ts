@@ -23,6 +23,8 @@ import { openSocket } from './socket'
 import { type Endpoint, isWhatsAppItself, trust } from './trust'
 import { ACK_TIMEOUT_MS } from './upstream/acknowledgements'
 import { createClientVersion, type VersionStore } from './upstream/client-version'
+import { undoFailedAttempts } from './upstream/failed-attempts'
+import { keepTransactionsApart } from './upstream/own-transactions'
 import { quietLibsignal } from './upstream/quiet-libsignal'
 import { repairSignatures } from './upstream/signatures'
 import { surviveRejections } from './upstream/unhandled-rejections'
@@ -72,6 +74,8 @@ export function createNetwork(options: NetworkOptions): Network {
   if (signatures.mode === 'javascript')
     log.warn('Signatures are made and checked by the slow JavaScript curve')
   const quiet = quietLibsignal()
+  keepTransactionsApart()
+  undoFailedAttempts()
   const rejections = surviveRejections(log)
   const unguard = guardMediaFetch(endpoint)
   const versions = createClientVersion({

@@ -15,6 +15,7 @@ import {
 } from '@whiskeysockets/baileys'
 import { faultPoint } from '../../lib/fault-points'
 import { outsideTransactions } from './upstream/commit-before-wire'
+import { lockedByPerson, sessionName } from './upstream/one-lock'
 import { withOwnEnvelope } from './upstream/own-copies'
 
 /** The key type under which decrypted bytes wait until their message is stored. */
@@ -69,10 +70,11 @@ export function signalRepositoryWith(
     }
 
     return {
-      ...outsideTransactions(inner),
+      ...outsideTransactions(lockedByPerson(inner)),
       decryptMessage: async (options) => {
         const { jid, ciphertext } = options
-        const plaintext = await once(jid, ciphertext, jid, () => inner.decryptMessage(options))
+        const mutex = await sessionName(inner, jid)
+        const plaintext = await once(jid, ciphertext, mutex, () => inner.decryptMessage(options))
         return isOwn(jid) ? withOwnEnvelope(plaintext) : plaintext
       },
       decryptGroupMessage: (options) =>

@@ -1,4 +1,4 @@
-/** Baileys' key store with transactions over a map, and a look at every commit. */
+/** Baileys' key store with transactions over a map, a look at every commit, and the time that a disk takes. */
 import {
   addTransactionCapability,
   type SignalDataSet,
@@ -10,11 +10,13 @@ import { baileysLogger } from '../../../src/whatsapp/baileys/logger'
 
 export function memoryKeys(
   onSet: (data: SignalDataSet) => void = () => undefined,
+  pause: () => Promise<void> | undefined = () => undefined,
 ): SignalKeyStoreWithTransaction {
   const rows = new Map<string, unknown>()
   return addTransactionCapability(
     {
-      get<T extends keyof SignalDataTypeMap>(type: T, ids: string[]) {
+      async get<T extends keyof SignalDataTypeMap>(type: T, ids: string[]) {
+        await pause()
         const found: { [id: string]: SignalDataTypeMap[T] } = {}
         for (const id of ids) {
           const value = rows.get(`${type}/${id}`)
@@ -22,7 +24,8 @@ export function memoryKeys(
         }
         return found
       },
-      set(data) {
+      async set(data) {
+        await pause()
         onSet(data)
         for (const [type, values] of Object.entries(data)) {
           for (const [id, value] of Object.entries(values ?? {})) {
