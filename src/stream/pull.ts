@@ -37,6 +37,15 @@ export async function readEvents(
   /** Reads to the head or until there is one event more than asked for. */
   async function scan(): Promise<void> {
     for (;;) {
+      // The oldest entries may go while the journal is searched: what was not seen must not look like nothing.
+      if (position < journal.floor()) {
+        if (events.length > 0) {
+          hasMore = true
+          return
+        }
+        if (request.after !== null) throw fail('CURSOR_EXPIRED')
+        position = journal.floor()
+      }
       const page = journal.read(position, PAGE)
       for (const entry of page) {
         if (wanted(entry)) {
