@@ -1,7 +1,7 @@
 /** Which browser pages may call this server: those of its own origin, and those named in CORS_ORIGINS. */
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const HEADERS =
-  'Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Prefer, Range, X-API-Key, X-Request-Id'
+  'Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range, X-API-Key, X-Request-Id'
 const EXPOSED =
   'Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotency-Replayed, Retry-After, X-Request-Id'
 const A_DAY = '86400'
