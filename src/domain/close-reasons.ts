@@ -47,7 +47,7 @@ const ROWS = {
     retry: 'backoff',
     wipe: 'never',
     action: 'Free disk space on the server',
-    code: 'SESSION_NOT_CONNECTED',
+    code: 'STORAGE_UNAVAILABLE',
   },
   untrusted_server: {
     retry: 'never',

@@ -217,6 +217,11 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     events,
   })
 
+  const stillActive = (): Fact => ({
+    change: { kind: 'session_active', sessionId: session.id, at: clock.now() },
+    events: [],
+  })
+
   const restrict = async (next: Restriction | null) => {
     if (phase !== 'live') return
     const { session: restricted, events } = noted(session, next)
@@ -402,6 +407,8 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
       }),
     remove: () =>
       inTurn(async () => {
+        // Unlinking cannot be taken back: a disk that would refuse the end of the session is asked before.
+        await commit([stillActive()])
         cancelRetry()
         opening.cancel()
         if (session.credentials === 'linked') await unlink()
@@ -447,9 +454,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
         await intake.record()
         // The time up to now was time connected.
         if (session.state.status !== 'connected') return
-        await commit([
-          { change: { kind: 'session_active', sessionId: session.id, at: clock.now() }, events: [] },
-        ])
+        await commit([stillActive()])
       })
       await mailbox.close()
     },

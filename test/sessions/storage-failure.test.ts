@@ -95,3 +95,13 @@ test('a delete that cannot be stored leaves the session', async () => {
   await again
   expect(rig.supervisor.find(id)).toBeNull()
 })
+
+test('a deletion that cannot be stored leaves the device linked', async () => {
+  const id = await rig.link()
+  rig.diskFull = true
+  expect(await codeOf(rig.supervisor.remove(id))).toBe('STORAGE_UNAVAILABLE')
+  expect(rig.whatsapp.connections.map(({ isUnlinked }) => isUnlinked)).not.toContain(true)
+  rig.diskFull = false
+  await rig.supervisor.remove(id)
+  expect(rig.whatsapp.connections.map(({ isUnlinked }) => isUnlinked)).toContain(true)
+})
