@@ -87,8 +87,8 @@ export function createDeliveryLog(parts: {
         AND state = 'open' ORDER BY seq LIMIT 1) > 0`,
   )
   const deadOf = database.prepare<Sum, [string]>(
-    `SELECT count(*) AS n FROM deliveries WHERE state = 'dead'
-       AND endpoint IN (SELECT number FROM endpoints WHERE tenant = ?)`,
+    `SELECT count(*) AS n FROM deliveries INDEXED BY deliveries_dead WHERE state = 'dead'
+       AND +endpoint IN (SELECT number FROM endpoints WHERE tenant = ?)`,
   )
   const laneDue = database.prepare<{ due_at: number }, [number, number]>(
     'SELECT due_at FROM lanes WHERE endpoint = ? AND session = ? AND aside = 0',
