@@ -71,8 +71,8 @@ const DISKS: [name: string, disk: Disk | null][] = [
   ['a limit on files', limitedFiles()],
 ]
 
-// Also when only one of them is tested.
-process.once('exit', () => {
+// Of the whole file: also when only one of them is tested.
+afterAll(() => {
   for (const [, disk] of DISKS) disk?.end()
 })
 
