@@ -20,6 +20,7 @@ import {
   measureStart,
 } from './runs'
 import { measureStorage } from './storage-run'
+import { measureWebhooks } from './webhook-run'
 
 const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   start: measureStart,
@@ -29,6 +30,7 @@ const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   sessions: measureSessions,
   group: measureGroup,
   storage: measureStorage,
+  webhooks: measureWebhooks,
   fanout: measureFanout,
 }
 
