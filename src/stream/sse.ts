@@ -34,12 +34,17 @@ function lastWords(code: CloseCode, detail: string): string {
 }
 
 const encoder = new TextEncoder()
-/** The bytes of the entry that was sent last: a new one goes to all clients in a row, and is made into bytes once. */
-let latest: { entry: Entry; bytes: Uint8Array } | null = null
+/** The bytes of the last few entries: new ones go to all clients in a row, and are made into bytes once. */
+const encoded = new Map<Entry, Uint8Array>()
+const ENCODED = 64
 
 function bytesOf(entry: Entry, epoch: string): Uint8Array {
-  if (latest?.entry !== entry) latest = { entry, bytes: encoder.encode(sseFrame(entry, epoch)) }
-  return latest.bytes
+  const present = encoded.get(entry)
+  if (present) return present
+  const bytes = encoder.encode(sseFrame(entry, epoch))
+  for (const oldest of encoded.size < ENCODED ? [] : encoded.keys().take(1)) encoded.delete(oldest)
+  encoded.set(entry, bytes)
+  return bytes
 }
 
 export type SseParts = {

@@ -70,7 +70,7 @@ export function createStreams({ journal, clock }: { journal: Journal; clock: Clo
     },
     start() {
       if (live) return
-      live = createLivePath(journal)
+      live = createLivePath({ journal, clock })
       ending = new AbortController()
     },
     stop() {

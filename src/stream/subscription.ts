@@ -91,14 +91,22 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
     cancelTimer = clock.after(ms, task)
   }
 
-  const leave = deps.live.join(deps.selection.tenantId, (entry) => {
+  const leave = deps.live.join(deps.selection.tenantId, (entries) => {
+    const takes = () => {
+      for (const entry of entries) take(entry)
+    }
+    if (entries.length > 1) corked(takes)
+    else takes()
+  })
+
+  function take(entry: Entry): void {
     if (entry.seq === null) {
       takeMomentary(entry)
     } else if (state === 'level') {
       position = reached()
       deliver(entry, entry.seq)
     }
-  })
+  }
 
   /** A level reader is behind nobody, even when the latest entries were none of its own. */
   const reached = (): number => (state === 'level' ? Math.max(position, deps.live.last()) : position)
@@ -111,6 +119,11 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
     }
     if (momentary.length >= MOMENTARY_KEPT) momentary.shift()
     momentary.push(entry)
+  }
+
+  function corked(sends: () => void): void {
+    if (socket.cork) socket.cork(sends)
+    else sends()
   }
 
   function put(entry: Entry): 'taken' | 'full' | 'dropped' {
@@ -159,11 +172,9 @@ export function createSubscription(deps: SubscriptionDeps): Subscription {
   }
 
   function sendPage(page: readonly Entry[]): void {
-    const sends = () => {
+    corked(() => {
       for (const entry of page) if (entry.seq !== null && !deliver(entry, entry.seq)) return
-    }
-    if (socket.cork) socket.cork(sends)
-    else sends()
+    })
   }
 
   function goLive(): void {
