@@ -191,10 +191,8 @@ export function createEndpoints(parts: {
       .map((row) => [row.number, storedOf(row)] as const),
   )
 
-  function byId(id: string): StoredEndpoint | null {
-    for (const one of stored.values()) if (one.endpoint.id === id) return one
-    return null
-  }
+  const numberOf = new Map([...stored.values()].map(({ endpoint, number }) => [endpoint.id, number] as const))
+  const byId = (id: string): StoredEndpoint | null => stored.get(numberOf.get(id) ?? 0) ?? null
 
   const savedOf = (endpoint: Endpoint): Saved => {
     const { id, previousSecret, headers } = endpoint
@@ -245,7 +243,10 @@ export function createEndpoints(parts: {
       createdAt,
     })
     const number = Number(lastInsertRowid)
-    tx.afterCommit(() => stored.set(number, { number, session, since, doomed: false, endpoint: given }))
+    tx.afterCommit(() => {
+      stored.set(number, { number, session, since, doomed: false, endpoint: given })
+      numberOf.set(id, number)
+    })
   }
 
   function noteOutcome(tx: Tx, number: number, ok: boolean): void {
@@ -264,7 +265,10 @@ export function createEndpoints(parts: {
     dropDeliveries.run(number)
     dropLanes.run(number)
     drop.run(number)
-    tx.afterCommit(() => stored.delete(number))
+    tx.afterCommit(() => {
+      numberOf.delete(stored.get(number)?.endpoint.id ?? '')
+      stored.delete(number)
+    })
   }
 
   const ofSession = (session: number): StoredEndpoint[] =>

@@ -161,6 +161,28 @@ export function createWebhooks(parts: {
       })
       .map((one) => one.endpoint)
 
+  function dueNow(now: number, limit: number, busy: ReadonlySet<string>): DueDelivery[] {
+    const found: DueDelivery[] = []
+    for (const lane of dueLanes.all(now, limit + busy.size)) {
+      if (found.length >= limit) break
+      const one = endpoints.byNumber(lane.endpoint)
+      const sessionId = numbers.sessionId(lane.session)
+      const name = laneOf({
+        endpoint: { id: one?.endpoint.id ?? '' },
+        sessionId,
+        aside: lane.aside === 1,
+      })
+      if (busy.has(name)) continue
+      const delivery = deliveryOf(lane)
+      if (!delivery) continue
+      handedOut.set(name, delivery.endpoint.tenantId)
+      found.push(delivery)
+    }
+    return found
+  }
+  /** One look at the database for all of them. */
+  const lookOnce = database.transaction(dueNow)
+
   return {
     endpoints(sessionId) {
       // Most servers have no endpoint for most sessions.
@@ -228,24 +250,8 @@ export function createWebhooks(parts: {
       return to
     },
     due(now, limit, busy) {
-      const found: DueDelivery[] = []
-      if (endpoints.none()) return found
-      for (const lane of dueLanes.all(now, limit + busy.size)) {
-        if (found.length >= limit) break
-        const one = endpoints.byNumber(lane.endpoint)
-        const sessionId = numbers.sessionId(lane.session)
-        const name = laneOf({
-          endpoint: { id: one?.endpoint.id ?? '' },
-          sessionId,
-          aside: lane.aside === 1,
-        })
-        if (busy.has(name)) continue
-        const delivery = deliveryOf(lane)
-        if (!delivery) continue
-        handedOut.set(name, delivery.endpoint.tenantId)
-        found.push(delivery)
-      }
-      return found
+      if (endpoints.none()) return []
+      return lookOnce(now, limit, busy)
     },
     nextDueAt: () => (endpoints.none() ? null : (nextDue.get(PARKED)?.at ?? null)),
     async record(delivery, outcome, next) {

@@ -41,10 +41,12 @@ export type Place = {
 export interface Admission {
   /** Fresh places that are free. */
   free(): number
+  /** Enough places to be worth a look for more deliveries, after there were none: looking costs more than waiting. */
+  roomy(): boolean
   /** Whether endpoints are kept out because of others, so that any place given back may let any of them in. */
   tight(): boolean
-  /** `isRetry`: a delivery that has failed before speaks against an endpoint of which nothing else is known. */
-  admits(endpointId: string, isRetry: boolean): boolean
+  /** `isFailing`: what is stored speaks against an endpoint of which this process knows nothing yet. */
+  admits(endpointId: string, isFailing: boolean): boolean
   enter(endpointId: string): Place
 }
 
@@ -65,12 +67,17 @@ export function createAdmission(limits: AdmissionLimits): Admission {
 
   return {
     free: () => Math.max(0, Math.min(limits.fresh - fresh, limits.total - total)),
+    roomy() {
+      const free = limits.fresh - fresh
+      // Fresh places come back within moments; others may be held for long, so each of those counts.
+      return free >= Math.ceil(limits.fresh / 8) || limits.total - total <= free
+    },
     tight: () => total >= limits.total || fresh >= limits.fresh || isCrowded(),
-    admits(endpointId, isRetry) {
+    admits(endpointId, isFailing) {
       if (total >= limits.total || fresh >= limits.fresh) return false
       const standing = standings.get(endpointId)
       const isDoubtful =
-        standing === undefined || standing.of === 'unknown' ? isRetry : standing.of === 'failing'
+        standing === undefined || standing.of === 'unknown' ? isFailing : standing.of === 'failing'
       if (isDoubtful && isCrowded()) return false
       if (!standing) return true
       const cap = standing.of === 'answering' && standing.slow === 0 ? limits.perEndpoint : 1

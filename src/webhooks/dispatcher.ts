@@ -47,6 +47,10 @@ export type DispatcherDeps = {
   limits?: Partial<AdmissionLimits>
 }
 
+/** Its endpoint was failing when it was last heard of, perhaps by an earlier process. */
+const isDoubtful = ({ attempt, endpoint }: DueDelivery): boolean =>
+  attempt > 1 || endpoint.failingSince !== null
+
 type Parked = { delivery: DueDelivery; since: number }
 
 export interface Dispatcher extends Part {
@@ -88,6 +92,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 
   function pump(): void {
+    if (cutShort && !admission.roomy()) return
     try {
       claim()
       failures = 0
@@ -108,7 +113,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       if (deliveries.length === 0) return
       for (const delivery of deliveries) {
         busy.add(laneOf(delivery))
-        if (admission.admits(delivery.endpoint.id, delivery.attempt > 1)) launch(delivery)
+        if (admission.admits(delivery.endpoint.id, isDoubtful(delivery))) launch(delivery)
         else park(delivery)
       }
     }
@@ -135,7 +140,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   /** Lets parked deliveries of an endpoint go, as many as it may have now. */
   function unpark(endpointId: string): void {
     const queue = parked.get(endpointId)
-    while (queue?.[0] && admission.admits(endpointId, queue[0].delivery.attempt > 1)) {
+    while (queue?.[0] && admission.admits(endpointId, isDoubtful(queue[0].delivery))) {
       const { delivery, since } = queue[0]
       queue.shift()
       if (clock.monotonic() - since <= PARKED_FRESH) {
