@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type DueDelivery, type Endpoint, laneOf } from '../../src/domain/webhook'
 import type { Storage } from '../../src/storage/open'
 import {
@@ -72,6 +74,37 @@ describe('endpoints', () => {
     expect(storage.webhooks.endpoints(SESSION).find((one) => one.id === 'one')).toEqual(endpoint('one'))
     await storage.webhooks.removeEndpoint('one')
     expect(ids(storage.webhooks.endpoints(SESSION))).toEqual(['all'])
+  })
+
+  test('keep headers, secrets and what is known of them, none of it readable in the files', async () => {
+    const whole = endpoint('one', {
+      description: 'For the shop',
+      headers: { Authorization: 'Bearer planted-token-1' },
+      secret: 'whsec_planted-secret-2',
+      previousSecret: { secret: 'whsec_planted-secret-3', until: clock.now() + 1_000 },
+      isConfig: true,
+    })
+    await storage.webhooks.saveEndpoint(whole)
+    await happen(1)
+    await storage.webhooks.record(due()[0] as DueDelivery, BAD, { at: clock.now() + 30_000, aside: true })
+    await storage.close()
+    const folder = dirname(rig.file)
+    for (const name of readdirSync(folder)) {
+      const bytes = statSync(join(folder, name)).isFile() ? readFileSync(join(folder, name)) : Buffer.alloc(0)
+      for (const planted of ['planted-token', 'planted-secret']) {
+        expect({ name, planted, found: bytes.includes(planted) }).toEqual({ name, planted, found: false })
+      }
+    }
+    storage = rig.open({ clock })
+    const [one] = storage.webhooks.endpointsOfTenant(TENANT)
+    expect(one).toEqual({ ...whole, failingSince: one?.failingSince ?? null })
+    expect(one?.failingSince).toBeGreaterThan(0)
+    // A change that was begun before the failure does not wipe it out; switching it off and on does.
+    await storage.webhooks.saveEndpoint({ ...whole, description: null })
+    expect(storage.webhooks.endpoint(TENANT, 'one')?.failingSince).toBe(one?.failingSince ?? 0)
+    await storage.webhooks.saveEndpoint({ ...whole, isActive: false })
+    await storage.webhooks.saveEndpoint(whole)
+    expect(storage.webhooks.endpoint(TENANT, 'one')?.failingSince).toBeNull()
   })
 
   test('settings.webhookUrl is one, with a secret of its own that stays', async () => {
@@ -203,6 +236,19 @@ describe('deliveries', () => {
     expect(due()).toEqual([])
     await storage.webhooks.saveEndpoint(endpoint('a', { url: 'https://new.example' }))
     expect(due().map((next) => [numberOf(next), next.endpoint.url])).toEqual([[2, 'https://new.example']])
+  })
+
+  test('wait for an endpoint that is switched off no longer than events are kept', async () => {
+    await storage.webhooks.saveEndpoint(endpoint('paused', { isActive: false }))
+    await storage.webhooks.saveEndpoint(endpoint('slow'))
+    await happen(1)
+    expect(counts().pending).toBe(2)
+    clock.shift += 31 * 86_400_000
+    await happen(2)
+    await storage.janitor.sweep()
+    // What is meant for one that is on waits as long as it takes, and its event with it.
+    expect(counts().pending).toBe(3)
+    expect(due().map(numberOf)).toEqual([1])
   })
 
   test('go with their endpoint', async () => {
