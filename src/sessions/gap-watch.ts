@@ -14,6 +14,8 @@ import { sessionEvent } from './payload'
 
 /** The backlog is through when nothing of it has come for this long (ms). */
 export const BACKLOG_QUIET = 2_000
+/** Stanzas that are not handled by then (ms) will not be soon, and are not waited for any longer. */
+const BACKLOG_PATIENCE = 60_000
 /** Outages in which nothing was missed are told from this length on (ms). */
 export const LONG_OUTAGE = 60_000
 
@@ -21,6 +23,8 @@ export type GapWatchParts = {
   session: () => Session
   /** Messages on disk that came late in this outage. */
   lateCount: () => number
+  /** Received stanzas are on disk that are not handled yet. */
+  isBehind: () => boolean
   /** Milliseconds since the last sign of life; null when there was none in this process. */
   silentFor: () => number | null
   /** Runs `look` in the session's turn; what it returns (unless null) ends the outage. */
@@ -47,9 +51,9 @@ export function createGapWatch(parts: GapWatchParts): GapWatch {
   const look = (): NewEvent[] | null => {
     const { outage, state } = parts.session()
     if (outage === null || state.status !== 'connected') return null
-    const wait = lastLate + BACKLOG_QUIET - clock.monotonic()
-    if (wait > 0) {
-      arm(wait)
+    const quiet = clock.monotonic() - lastLate
+    if (quiet < BACKLOG_QUIET || (quiet < BACKLOG_PATIENCE && parts.isBehind())) {
+      arm(Math.max(BACKLOG_QUIET - quiet, BACKLOG_QUIET / 2))
       return null
     }
     const to = clock.now() - (clock.monotonic() - lastLate)

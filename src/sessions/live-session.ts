@@ -167,6 +167,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   const gap = createGapWatch({
     session: () => session,
     lateCount: () => parts.sessions.lateCount(session.id),
+    isBehind: () => parts.sessions.inbox(session.id).length > 0,
     silentFor: () => intake.silentFor(),
     over: (look) => post(() => outageOver(look)),
     clock,

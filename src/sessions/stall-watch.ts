@@ -1,5 +1,5 @@
 /**
- * Looks, while a session is connected, at what could have stopped moving without a word: its mailbox, its send queue, and
+ * Looks, while a session connects or is connected, at what could have stopped moving without a word: its mailbox, its send queue, and
  * received stanzas that no connection gets through. What is found is told once as `session.stalled`; a queue that does not
  * move gets a new connection.
  *
@@ -11,8 +11,10 @@ import type { Stall } from '../domain/stalls'
 import type { Clock } from '../lib/clock'
 import type { Progress } from './sending/queue'
 
-/** Time between two looks (ms). */
+/** Time between two looks while something is going on (ms) … */
 export const LOOK_EVERY = 15_000
+/** … and while nothing is. */
+export const LOOK_IDLE = 60_000
 /** A step of the session that takes longer than this (ms) is stuck. */
 export const STEP_LIMIT = 30_000
 /** A queue from which nothing leaves for this long (ms) has tried each message twice. */
@@ -95,7 +97,8 @@ export function createStallWatch(parts: StallWatchParts): StallWatch {
   }
 
   const look = () => {
-    cancel = clock.after(LOOK_EVERY, look)
+    const isIdle = hasCounted && free === null && parts.busyFor() === null
+    cancel = clock.after(isIdle ? LOOK_IDLE : LOOK_EVERY, look)
     lookAtStep()
     lookAtInbox()
     lookAtQueue()
@@ -105,7 +108,7 @@ export function createStallWatch(parts: StallWatchParts): StallWatch {
     moved(to) {
       cancel()
       free = null
-      if (to !== 'connected') return
+      if (to === 'inactive' || to === 'disconnected') return
       connectedAt = clock.monotonic()
       hasCounted = false
       cancel = clock.after(LOOK_EVERY, look)

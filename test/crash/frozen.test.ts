@@ -63,6 +63,23 @@ test('a process that was frozen while its connection went shows the truth, and t
   await status('connected')
 })
 
+test('kill -9 is told by the next process: from the last moment on disk, with all that came late', async () => {
+  sink.clear()
+  await sandbox.say(peer, us, 'just before')
+  await told('message.received')
+  const before = Date.now()
+  await gateway.kill()
+  await sandbox.burst(Array.from({ length: 20 }, (_, n) => ({ from: peer, to: us, text: `missed ${n}` })))
+  await gateway.start()
+  const gap = await told('session.gap')
+  expect(gap).toMatchObject({ count: 20, reason: 'process_restarted' })
+  expect(Date.parse(String(gap.from))).toBeLessThanOrEqual(before)
+  expect(Date.parse(String(gap.to))).toBeGreaterThan(before)
+  const late = eventsOf('message.received').filter(({ body }) => body.offline === true)
+  expect(new Set(late.map(({ body }) => body.text)).size).toBe(20)
+  await status('connected')
+})
+
 test('a server that says nothing any more is told as stalled within 35 seconds, and the session comes back', async () => {
   sink.clear()
   const before = performance.now()

@@ -117,6 +117,30 @@ describe('an outage', () => {
     expect(gaps(id)).toMatchObject([{ from: iso(from), count: 0 }])
   })
 
+  test('is not over while stanzas wait on disk, unless they wait for ever', async () => {
+    const id = await rig.link()
+    rig.whatsapp.last().closed('connection_lost', 428)
+    await settle()
+    await rig.clock.advance(3_000)
+    await back(1)
+    const { vault } = rig.whatsapp.last().request
+    const inboxId = await vault.receive(new Uint8Array([1]))
+    await rig.clock.advance(5 * BACKLOG_QUIET)
+    expect(gaps(id)).toEqual([])
+    rig.whatsapp.last().message({ offline: true, inboxId })
+    await settle()
+    await rig.clock.advance(2 * BACKLOG_QUIET)
+    expect(gaps(id)).toMatchObject([{ count: 2 }])
+
+    await vault.receive(new Uint8Array([2]))
+    rig.whatsapp.last().closed('connection_lost', 428)
+    await settle()
+    await rig.clock.advance(3_000)
+    await back(1)
+    await rig.clock.advance(70_000)
+    expect(gaps(id)).toMatchObject([{ count: 2 }, { count: 1 }])
+  })
+
   test('is measured truly although the clock is set, forward or back, while it lasts', async () => {
     for (const jump of [86_400_000, -86_400_000]) {
       const id = await rig.link({}, `4930${Math.abs(jump)}${jump > 0 ? 1 : 2}`)

@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { asJid, type SessionId } from '../../src/domain/ids'
-import { CONNECTS_LIMIT, LOOK_EVERY, QUEUE_LIMIT, STEP_LIMIT } from '../../src/sessions/stall-watch'
+import {
+  CONNECTS_LIMIT,
+  LOOK_EVERY,
+  LOOK_IDLE,
+  QUEUE_LIMIT,
+  STEP_LIMIT,
+} from '../../src/sessions/stall-watch'
 import { settle } from '../harness/clock'
 import { createRig, type Rig } from './rig'
 import { ADA } from './scripted-whatsapp'
@@ -72,14 +78,14 @@ describe('a queue from which nothing leaves although nothing holds it', () => {
     rig.whatsapp.acknowledges = false
     await send(id)
     const connections = rig.whatsapp.connections.length
-    await rig.clock.advance(QUEUE_LIMIT + 2 * LOOK_EVERY)
+    await rig.clock.advance(QUEUE_LIMIT + LOOK_IDLE + LOOK_EVERY)
     expect(stalls(id)).toMatchObject([{ reason: 'queue' }])
     expect(rig.whatsapp.connections).toHaveLength(connections + 1)
     rig.whatsapp.acknowledges = true
     rig.whatsapp.last().opened()
     await settle()
     expect(rig.events(id, 'message.')).toEqual(['message.queued', 'message.sent'])
-    await rig.clock.advance(QUEUE_LIMIT + 2 * LOOK_EVERY)
+    await rig.clock.advance(QUEUE_LIMIT + LOOK_IDLE + LOOK_EVERY)
     expect(stalls(id)).toHaveLength(1)
   })
 
@@ -129,7 +135,7 @@ describe('a step of the session that does not end', () => {
     rig.whatsapp.last().message()
     await settle()
     rig.holdCommits = null
-    await rig.clock.advance(STEP_LIMIT + LOOK_EVERY)
+    await rig.clock.advance(STEP_LIMIT + LOOK_IDLE)
     expect(stalls(id)).toMatchObject([{ reason: 'intake', since: iso(since) }])
     done.resolve()
     await settle()
