@@ -273,6 +273,27 @@ describe('API keys', () => {
   })
 })
 
+test('credentials hold until they are taken back, run out, or their account is gone', async () => {
+  const access = make()
+  const ada = await access.register(ADA)
+  const admin = await access.authenticate({ apiKey: ada.apiKey })
+  const { apiKey, key } = await access.createKey(admin, { name: 'Second' })
+  const login = async () => access.authenticate(bearer((await access.login(ADA)).token))
+  const [byKey, loggedOut, expiring] = [await access.authenticate({ apiKey }), await login(), await login()]
+  for (const principal of [admin, byKey, loggedOut, expiring]) expect(access.holds(principal)).toBe(true)
+  await access.removeKey(admin, key.id)
+  await access.logout(loggedOut)
+  expect([admin, byKey, loggedOut, expiring].map(access.holds)).toEqual([true, false, false, true])
+  clock.shift += 24 * 3_600_000
+  expect([admin, expiring].map(access.holds)).toEqual([true, false])
+  await access.regenerateKey(admin)
+  expect(access.holds(admin)).toBe(false)
+  const bob = await access.register(BOB)
+  const bobs = await access.authenticate({ apiKey: bob.apiKey })
+  await storage.accounts.removeUser(bob.user.id)
+  expect(access.holds(bobs)).toBe(false)
+})
+
 test('a removed account takes its keys, answers and endpoints along, and leaves others theirs', async () => {
   const access = make()
   const ada = await access.register(ADA)
