@@ -1,40 +1,98 @@
 /**
  * The long crash run.
  *
- *   bun test/crash/main.ts [--rounds 50] [--seed N] [--guard on|off] [--kind inbound|outbound|both]
+ *   bun test/crash/main.ts [--kills 200] [--messages 24] [--sends 4] [--minutes N] [--seed N] [--points "a,b"]
+ *                          [--without "guard"] [--raw]
  *
- * With the guard on: exit code 1 when a message was lost or doubled. With `--guard off` raw Baileys takes the product's
- * place: exit code 1 when it lost nothing, for then the rig proves nothing.
+ * `--messages` and `--sends` are for each kill, inbound and outbound. A run is repeated by its seed and the same options.
+ * Exit code 1 when anything was lost, doubled, disordered or otherwise not as promised. With `--without` a guard of the
+ * product is taken away, with `--raw` stock Baileys takes its place: exit code 1 when then nothing is lost, for a rig that
+ * finds nothing proves nothing.
  */
+import { parseArgs } from 'node:util'
+import { GUARDS, type GuardName } from './guards'
+import { faultsIn } from './history'
+import { POINTS, type Point, startPointRig } from './point-rig'
 import { runRounds, startCrashRig } from './rig'
 
-const option = (name: string, fallback: string): string => {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? fallback : (process.argv[at + 1] ?? fallback)
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '200' },
+    messages: { type: 'string', default: '24' },
+    sends: { type: 'string', default: '4' },
+    minutes: { type: 'string', default: '600' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    points: { type: 'string', default: POINTS.join(',') },
+    without: { type: 'string' },
+    raw: { type: 'boolean', default: false },
+  },
+})
+const seed = Number(values.seed)
+const kills = Number(values.kills)
+/** Kills between two rests. */
+const BATCH = 10
+
+const isPoint = (name: string): name is Point => (POINTS as readonly string[]).includes(name)
+const isGuard = (name: string): name is GuardName => Object.hasOwn(GUARDS, name)
+const unknown = (what: string, name: string, known: readonly string[]): never => {
+  console.error(`There is no ${what} “${name}”. There are: ${known.join(', ')}`)
+  process.exit(2)
 }
 
-const seed = Number(option('seed', String(Date.now() % 1_000_000)))
-const rounds = Number(option('rounds', '50'))
-const guard = option('guard', 'on') === 'off' ? 'off' : 'on'
-const wanted = guard === 'off' ? 'inbound' : option('kind', 'both')
-console.log(`seed ${seed} · ${rounds} rounds · guard ${guard}`)
+const say = (line: string) => console.log(line)
 
-const rig = await startCrashRig({ seed, guard, say: (line) => console.log(line) })
-let sound = true
-try {
-  for (const kind of ['inbound', 'outbound'] as const) {
-    if (wanted !== 'both' && wanted !== kind) continue
-    const tally = await runRounds(rig, kind, rounds)
-    console.log(
-      `${kind}: ${tally.sent} messages, ${tally.kills} kills: ${tally.lost.length} lost, ${tally.doubled.length} doubled, ${tally.strange.length} strange`,
-    )
-    const lines = [...tally.lost.map((text) => `lost: ${text}`), ...tally.doubled, ...tally.strange]
-    for (const line of guard === 'on' ? lines : []) console.log(`  ${line}`)
-    const clean = tally.lost.length + tally.doubled.length + tally.strange.length === 0
-    sound &&= guard === 'on' ? clean : tally.lost.length > 0
+async function rawControl(): Promise<boolean> {
+  const rig = await startCrashRig({ seed, guard: 'off', say })
+  const tally = await runRounds(rig, 'inbound', Math.ceil(kills / BATCH)).finally(() => rig.stop())
+  say(`stock Baileys: ${tally.sent} messages, ${tally.kills} kills, ${tally.lost.length} lost`)
+  return tally.lost.length > 0
+}
+
+async function points(): Promise<boolean> {
+  const names = values.points.split(',').map((name) => name.trim())
+  const chosen = names.map((name) => (isPoint(name) ? name : unknown('point', name, POINTS)))
+  const guard = values.without
+  const without = guard === undefined || isGuard(guard) ? guard : unknown('guard', guard, Object.keys(GUARDS))
+  const rig = await startPointRig({
+    seed,
+    points: chosen,
+    burst: Number(values.messages),
+    sends: Number(values.sends),
+    ...(without === undefined ? {} : { without, patience: 8_000 }),
+    say,
+  })
+  const sum = { kills: 0, said: 0, accepted: 0, lost: 0, doubled: 0, disordered: 0, strange: 0, repeated: 0 }
+  const until = performance.now() + Number(values.minutes) * 60_000
+  try {
+    while (sum.kills < kills && performance.now() < until) {
+      const batch = await rig.batch(Math.min(BATCH, kills - sum.kills))
+      sum.kills += batch.kills
+      sum.said += batch.said
+      sum.accepted += batch.accepted
+      sum.repeated += batch.repeated
+      for (const kind of ['lost', 'doubled', 'disordered', 'strange'] as const) {
+        sum[kind] += batch[kind].length
+        for (const line of batch[kind].slice(0, 20)) say(`  ${kind}: ${line}`)
+      }
+      if (without !== undefined && faultsIn(batch) > 0) break
+    }
+  } finally {
+    await rig.stop()
   }
-} finally {
-  await rig.stop()
+  say('')
+  for (const [point, { at, missed, broken }] of Object.entries(rig.points))
+    say(
+      `${point.padEnd(34)} ${String(at).padStart(6)} kills ${String(missed).padStart(6)} not passed ${broken} bad`,
+    )
+  const { lost, doubled, disordered, strange } = sum
+  say(
+    `seed ${seed}: ${sum.kills} kills, ${sum.said} messages in, ${sum.accepted} out: ${lost} lost, ${doubled} doubled, ${disordered} disordered, ${strange} strange; ${sum.repeated} deliveries came again under the same id`,
+  )
+  const faults = lost + doubled + disordered + strange
+  return without === undefined ? faults === 0 : faults > 0
 }
-if (!sound) console.log(`FAILED; repeat with --seed ${seed}`)
+
+say(`seed ${seed}`)
+const sound = await (values.raw ? rawControl() : points())
+if (!sound) say(`FAILED; repeat with --seed ${seed}`)
 process.exit(sound ? 0 : 1)

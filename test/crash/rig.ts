@@ -123,7 +123,7 @@ export async function startCrashRig(options: RigOptions): Promise<CrashRig> {
         seen += 1
         if (moment === 'sink' && seen === k) told.resolve(gateway.kill())
       })
-      const atReceipt = (pid: number) => sandbox.killAtReceipt(pid, us, k)
+      const atReceipt = (pid: number) => sandbox.killAt('receipt', pid, us, k)
       const burst = () =>
         sandbox.burst(texts.map((text, n) => ({ from: peers[n % peers.length] ?? '', to: us, text })))
       if (away) {

@@ -27,8 +27,8 @@ export interface SandboxProcess {
   addGroup(owner: string, subject: string, members: readonly string[]): Promise<string>
   /** Sends many texts at once; resolves with their ids once the server has taken all. */
   burst(orders: readonly Order[]): Promise<string[]>
-  /** Kills process `pid` at once when the `receipts`-th delivery receipt of this number's companion has arrived. */
-  killAtReceipt(pid: number, phoneNumber: string, receipts: number): Promise<void>
+  /** Kills process `pid` at once when the n-th message or delivery receipt of this number's companion has arrived. */
+  killAt(what: 'receipt' | 'message', pid: number, phoneNumber: string, nth: number): Promise<void>
   /**
    * Ids that this number's companion has confirmed, and those of messages that anybody could not decrypt, both since the
    * last time they were asked for.
@@ -79,8 +79,8 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     addGroup: async (owner, subject, members) =>
       (await call<{ jid: string }>('POST', '/groups', { owner, subject, members })).jid,
     burst: (orders) => call<string[]>('POST', '/burst', orders),
-    async killAtReceipt(pid, phoneNumber, receipts) {
-      await call('POST', '/doom', { pid, phoneNumber, left: receipts })
+    async killAt(tag, pid, phoneNumber, nth) {
+      await call('POST', '/doom', { tag, pid, phoneNumber, left: nth })
     },
     confirmed: (phoneNumber) => call('GET', `/confirmed/${phoneNumber}`),
     received: (phoneNumber, after = 0) =>

@@ -41,14 +41,14 @@ function note(device: { phoneNumber: string; deviceId: number }, { attrs, conten
   for (const item of items) ids.add(item.attrs.id ?? '')
 }
 
-/** A process that dies the moment its `left`-th delivery receipt for this number's companion has arrived. */
-let doomed: { pid: number; phoneNumber: string; left: number } | null = null
+/** A process that dies the moment the `left`-th message or delivery receipt of this number's companion has arrived. */
+let doomed: { tag: 'receipt' | 'message'; pid: number; phoneNumber: string; left: number } | null = null
 const { log } = sandbox.server
 const record = log.record.bind(log)
 log.record = (direction, device, stanza) => {
   record(direction, device, stanza)
   if (direction === 'in' && stanza.tag === 'receipt' && device !== null) note(device, stanza)
-  if (doomed === null || direction !== 'in' || stanza.tag !== 'receipt' || stanza.attrs.type === 'retry')
+  if (doomed === null || direction !== 'in' || stanza.tag !== doomed.tag || stanza.attrs.type === 'retry')
     return
   if (device?.phoneNumber !== doomed.phoneNumber || device.deviceId === 0) return
   // One receipt may confirm several messages.

@@ -1,0 +1,345 @@
+/**
+ * Traffic both ways, and a process that dies at named points, again and again; then a rest, and the judge.
+ *
+ * The sandbox, the webhook's receiver and the stream's reader live on, as the world does. Every random choice comes from
+ * one seed. Within a batch the service is started armed, killed, and started armed again, so that recoveries are killed
+ * as well; a batch ends with a start that nobody disturbs.
+ */
+import { FAULT_POINTS, type FaultPoint } from '../../src/lib/fault-points'
+import { seeded, until } from '../harness/measure'
+import { startSandboxProcess } from '../harness/sandbox-process'
+import { startSink } from '../harness/sink'
+import { API_KEY, numberOf, pairAll, wabunGateway } from '../harness/world'
+import type { GuardName } from './guards'
+import { type Accepted, faultsIn, type History, judge, type Row, type Told, type Verdict } from './history'
+import { createStreamReader } from './stream-reader'
+import { createTraffic } from './traffic'
+
+/**
+ * Two from outside: `receipt taken`, as WhatsApp takes the n-th receipt, after which it never sends that message again;
+ * `message taken`, as it takes our n-th message.
+ */
+export const POINTS = [...FAULT_POINTS, 'receipt taken', 'message taken'] as const
+export type Point = FaultPoint | 'receipt taken' | 'message taken'
+
+export type PointRigOptions = {
+  seed: number
+  points?: readonly Point[]
+  /** Orders of phones for each kill. */
+  burst?: number
+  /** Sends of ours for each kill. */
+  sends?: number
+  /** Run without this guard. */
+  without?: GuardName
+  /** How long a batch may take to come to rest (ms). */
+  patience?: number
+  say?: (line: string) => void
+}
+
+/** `at`: killed there; `missed`: the point was not passed so often, and the process was killed when all was quiet. */
+export type PointTally = Record<string, { at: number; missed: number; broken: number }>
+
+export type Batch = Verdict & { kills: number; said: number; accepted: number }
+
+export interface PointRig {
+  readonly points: PointTally
+  /** So many kills at points of the seed's choice, or at one; then a rest and the verdict. */
+  batch(kills: number, point?: Point): Promise<Batch>
+  /** One kill at each of these. */
+  batchAt(points: readonly Point[]): Promise<Batch>
+  stop(): Promise<void>
+}
+
+const PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=='
+/** Points that pass but a few times in a burst, because many things share one commit or files are rare. */
+const RARE: ReadonlySet<Point> = new Set([
+  'delivery stored',
+  'send accepted',
+  'frame written',
+  'acknowledgement arrived',
+  'sent committed',
+  'file uploaded',
+  'file attached',
+  'message taken',
+])
+const OUTSIDE: Partial<Record<Point, 'receipt' | 'message'>> = {
+  'receipt taken': 'receipt',
+  'message taken': 'message',
+}
+/** The n-th passing at which it dies: at most this, or as many as there are messages. */
+const MOST_RARE = 3
+
+type View = Record<string, unknown> & { id: string; from: string; status: string }
+type Pulled = { events: Record<string, unknown>[]; cursor: string; hasMore: boolean }
+
+/** Rows read beyond those that are new. */
+const OVERLAP = 60
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+const toldBy = (body: Record<string, unknown>): Told => ({
+  id: textOf(body.id),
+  seq: Number(/-(\d+)$/.exec(textOf(body.cursor))?.[1] ?? 0),
+  event: textOf(body.event),
+  messageId: typeof body.messageId === 'string' ? body.messageId : null,
+  fromMe: body.fromMe === true || body.from === 'me',
+})
+
+/** What deeds have made of a message, in one word. */
+function lookOf(view: View): string {
+  const reactions = (view.reactions ?? []) as { emoji: string }[]
+  const votes = (view.votes ?? []) as { option: string; count: number }[]
+  const [reaction] = reactions
+  if (reaction) return reactions.length === 1 ? reaction.emoji : `${reactions.length} reactions`
+  if (view.editedAt !== undefined) return textOf(view.text)
+  const chosen = votes.filter(({ count }) => count > 0)
+  return chosen.map(({ option, count }) => `${option} by ${count}`).join(', ')
+}
+
+/** Starts everything, links the session and resolves when it is connected. */
+export async function startPointRig(options: PointRigOptions): Promise<PointRig> {
+  const { seed, points = POINTS, burst = 24, sends = 4, patience = 30_000, without } = options
+  const say = options.say ?? (() => undefined)
+  const random = seeded(seed)
+  const sandbox = await startSandboxProcess()
+  const sink = startSink()
+  const us = numberOf(0)
+  const peers = [numberOf(1), numberOf(2), numberOf(3)]
+  for (const peer of peers) await sandbox.addPhone(peer)
+  const wabun = wabunGateway({
+    sandbox,
+    preload: './test/crash/saboteur.ts',
+    env: { LOG_LEVEL: 'warn', ...(without === undefined ? {} : { CRASH_WITHOUT: without }) },
+  })
+  await wabun.start()
+  const [id = ''] = await pairAll(wabun, sandbox, [us])
+  const group = await sandbox.addGroup(peers[0] ?? '', 'crash', [us, peers[1] ?? '', peers[2] ?? ''])
+  await wabun.api('PUT', `/api/sessions/${id}/settings`, { settings: { webhookUrl: sink.url } })
+
+  const pulledFrom = async (from: string | null): Promise<{ events: Told[]; cursor: string }> => {
+    const events: Told[] = []
+    for (let after = from; ; ) {
+      const query = after === null ? '' : `&after=${after}`
+      const page = await wabun.api<Pulled>('GET', `/api/events?limit=100${query}`)
+      events.push(...page.events.map(toldBy))
+      after = page.cursor
+      if (!page.hasMore) return { events, cursor: after }
+    }
+  }
+  const total = async () =>
+    (await wabun.api<{ total: number }>('GET', `/api/messages/history/${id}?limit=1`)).total
+  const newest = async (count: number): Promise<View[]> => {
+    const views: View[] = []
+    while (views.length < count) {
+      const page = await wabun.api<{ messages: View[]; hasMore: boolean }>(
+        'GET',
+        `/api/messages/history/${id}?limit=100&offset=${views.length}`,
+      )
+      views.push(...page.messages)
+      if (!page.hasMore) break
+    }
+    return views.slice(0, count)
+  }
+
+  const traffic = createTraffic({ us, group, peers, random })
+  const tally: PointTally = Object.fromEntries(
+    points.map((point) => [point, { at: 0, missed: 0, broken: 0 }]),
+  )
+  let sendNumber = 0
+  let accepted: Accepted[] = []
+  const atPhones = new Map(peers.map((peer) => [peer, 0]))
+
+  /** All phones see each other before the first kill, and the readers stand at the same place. */
+  const warm = traffic.orders(12)
+  await sandbox.burst(warm)
+  await until('the first messages', async () => ((await total()) >= warm.length ? true : null))
+  await sandbox.confirmed(us)
+  traffic.clear()
+  let { cursor } = await pulledFrom(null)
+  const reader = createStreamReader({ 'x-api-key': API_KEY }, cursor)
+  let rows = await total()
+  /** Rows of the batch before. */
+  let judged = new Set((await newest(OVERLAP)).map((view) => view.id))
+
+  /** Repeated under its key until the service says that it has it. */
+  const sendOnce = async (isFile: boolean): Promise<void> => {
+    sendNumber += 1
+    const text = `ours ${sendNumber}`
+    const to = peers[sendNumber % peers.length] ?? ''
+    const key = { 'idempotency-key': `seed-${seed}-${sendNumber}` }
+    const refusals = new Set<string>()
+    const [path, body] = isFile
+      ? (['image', { imageBase64: PIXEL, caption: text }] as const)
+      : (['text', { text, queue: sendNumber % 2 === 0 }] as const)
+    const answer = await until(
+      `an answer for “${text}”`,
+      () =>
+        wabun
+          .api<{ messageId: string }>(
+            'POST',
+            `/api/messages/send/${path}`,
+            { sessionId: id, to, ...body },
+            key,
+          )
+          .catch((error: unknown) => {
+            refusals.add(String(error))
+            return null
+          }),
+      120_000,
+      100,
+    ).catch((error: unknown) => {
+      throw new Error(`${String(error)}; the answers were ${[...refusals].join(' | ')}`)
+    })
+    accepted.push({ id: answer.messageId, to, text })
+  }
+
+  const speak = async (count: number) => {
+    const orders = traffic.orders(count)
+    traffic.noted(orders, await sandbox.burst(orders))
+  }
+
+  const oneKill = async (point: Point, sending: Promise<void>[]): Promise<void> => {
+    const count = tally[point] ?? { at: 0, missed: 0, broken: 0 }
+    tally[point] = count
+    const at = 1 + Math.floor(random() * (RARE.has(point) ? MOST_RARE : burst))
+    const outside = OUTSIDE[point]
+    // Half of it waits for the service as the backlog of a new connection, the other half comes while it lives.
+    const backlog = Math.floor(burst / 2)
+    await speak(backlog)
+    const armed: Record<string, string> = outside ? {} : { CRASH_POINT: point, CRASH_AT: String(at) }
+    let dead = false
+    try {
+      await wabun.start(armed, (pid) => {
+        if (outside) void sandbox.killAt(outside, pid, us, at)
+      })
+    } catch (error) {
+      // Killed before it has said that it listens; anything else is a failure of its own.
+      if (!String(error).includes('exit code 137')) throw error
+      count.at += 1
+      await speak(burst - backlog)
+      return
+    }
+    const gone = wabun.child.exited.then(() => {
+      dead = true
+    })
+    await reader.follow(wabun.child.url).catch(() => undefined)
+    const isFile = point === 'file uploaded' || point === 'file attached'
+    const late = speak(burst - backlog)
+    for (let n = 0; n < sends; n++) sending.push(sendOnce(isFile || n === 3))
+    await late
+    // Not passed often enough: all of this start has been dealt with, or time is up.
+    let quietSince = performance.now()
+    let seen = sink.deliveries.length
+    while (!dead && performance.now() - quietSince < 700) {
+      await Promise.race([gone, Bun.sleep(50)])
+      if (sink.deliveries.length !== seen) quietSince = performance.now()
+      seen = sink.deliveries.length
+    }
+    if (dead) count.at += 1
+    else {
+      count.missed += 1
+      await wabun.kill()
+    }
+    await gone
+  }
+
+  const rest = async (sending: Promise<void>[]): Promise<void> => {
+    await wabun.start()
+    await reader.follow(wabun.child.url)
+    await Promise.all(sending)
+    const wanted = rows + traffic.said.filter(({ isDeed }) => !isDeed).length + accepted.length
+    const mine = new Set(accepted.map((one) => one.id))
+    const isDone = async (): Promise<true | null> => {
+      if ((await total()) < wanted) return null
+      const views = await newest(wanted - rows + OVERLAP)
+      if (views.some((view) => mine.has(view.id) && view.status === 'queued')) return null
+      const { events } = await pulledFrom(cursor)
+      const delivered = new Set(sink.deliveries.map(({ body }) => body.id))
+      const streamed = new Set(reader.frames.map((frame) => frame.id))
+      return events.every((event) => delivered.has(event.id) && streamed.has(event.id)) ? true : null
+    }
+    await until('a rest', isDone, patience, 200).catch(() => undefined)
+    for (const peer of peers) {
+      const texts = accepted.filter(({ to }) => to === peer).map(({ text }) => text)
+      const isThere = async () => {
+        const there = new Set((await sandbox.received(peer, atPhones.get(peer))).map(({ text }) => text))
+        return texts.every((text) => there.has(text)) ? true : null
+      }
+      await until('all at the phones', isThere, patience / 3, 100).catch(() => undefined)
+    }
+  }
+
+  const recorded = async (kills: number): Promise<History> => {
+    const before = rows
+    rows = await total()
+    // Our clock counts in milliseconds and WhatsApp's in seconds, so the last rows of a batch may stand among the next.
+    const fresh = (await newest(rows - before + OVERLAP)).filter((view) => !judged.has(view.id))
+    const views = fresh.slice(0, rows - before)
+    judged = new Set(views.map((view) => view.id))
+    const pulled = await pulledFrom(cursor)
+    const { ids, unreadable } = await sandbox.confirmed(us)
+    const arrived = new Map<string, { id: string; text: string | null }[]>()
+    for (const peer of peers) {
+      const got = await sandbox.received(peer, atPhones.get(peer))
+      atPhones.set(peer, (atPhones.get(peer) ?? 0) + got.length)
+      arrived.set(peer, got)
+    }
+    const history: History = {
+      said: traffic.said,
+      confirmed: new Set(ids),
+      stored: views.map((view): Row => ({ id: view.id, fromMe: view.from === 'me', status: view.status })),
+      journal: pulled.events,
+      delivered: sink.deliveries.map(({ body }) => toldBy(body)).filter(({ seq }) => seq > seqOf(cursor)),
+      seen: reader.frames.map(toldBy),
+      accepted,
+      arrived,
+      unreadable,
+      deeds: traffic.deeds,
+      looks: new Map(views.map((view) => [view.id, lookOf(view)])),
+      kills,
+    }
+    cursor = pulled.cursor
+    return history
+  }
+
+  async function batchAt(chosen: readonly Point[]): Promise<Batch> {
+    const kills = chosen.length
+    const sending: Promise<void>[] = []
+    await wabun.kill()
+    for (const point of chosen) await oneKill(point, sending)
+    await rest(sending)
+    const history = await recorded(kills)
+    const verdict = judge(history)
+    const batch = { ...verdict, kills, said: history.said.length, accepted: history.accepted.length }
+    if (faultsIn(verdict) > 0) for (const point of new Set(chosen)) if (tally[point]) tally[point].broken += 1
+    say(
+      `${kills} kills (${[...new Set(chosen)].join(', ')}): ${batch.said} in, ${batch.accepted} out, ${verdict.lost.length} lost, ${verdict.doubled.length} doubled, ${verdict.disordered.length} disordered, ${verdict.strange.length} strange, ${verdict.repeated} deliveries repeated`,
+    )
+    accepted = []
+    traffic.clear()
+    sink.clear()
+    reader.clear()
+    return batch
+  }
+
+  return {
+    points: tally,
+    batchAt,
+    batch: (kills, only) =>
+      batchAt(
+        Array.from(
+          { length: kills },
+          () => only ?? points[Math.floor(random() * points.length)] ?? 'stanza read',
+        ),
+      ),
+    async stop() {
+      reader.stop()
+      await wabun.end()
+      await sink.stop()
+      await sandbox.stop()
+    },
+  }
+}
+
+const seqOf = (cursor: string): number => Number(/-(\d+)$/.exec(cursor)?.[1] ?? 0)
