@@ -113,6 +113,23 @@ test(`leaves within ten seconds, and nothing half-done (${ROUNDS} rounds, seed $
   expect([...ids].filter(([, told]) => told.size > 1)).toEqual([])
 })
 
+test('control: SIGKILL at such a moment does leave stanzas behind', async () => {
+  let left = 0
+  for (let round = 0; round < 20 && left === 0; round += 1) {
+    const texts = Array.from({ length: INBOUND }, (_, n) => `killed ${round} in ${n}`)
+    const burst = sandbox.burst(texts.map((text) => ({ from: peer, to: us, text })))
+    await Bun.sleep(20 + round * 20)
+    await gateway.kill()
+    await burst
+    left = atRest(
+      (database) => database.query<{ n: number }, []>('SELECT count(*) AS n FROM inbox').get()?.n ?? 0,
+    )
+    await gateway.start()
+    await connected()
+  }
+  expect(left).toBeGreaterThan(0)
+})
+
 test('a second SIGTERM ends the process at once', async () => {
   // A request that waits for WhatsApp keeps an orderly stop busy.
   await sandbox.fault({ kind: 'slow_ack', phoneNumber: us, ms: 20_000 })
