@@ -26,13 +26,11 @@ let gateway: Wabun
 let id = ''
 const us = numberOf(0)
 const peer = numberOf(1)
-const reader = numberOf(2)
 
 beforeAll(async () => {
   sandbox = await startSandboxProcess()
   sink = startSink()
   await sandbox.addPhone(peer)
-  await sandbox.addPhone(reader)
   gateway = wabunGateway({ sandbox, env: { LOG_LEVEL: 'info' } })
   await gateway.start()
   const [paired = ''] = await pairAll(gateway, sandbox, [us])
@@ -68,7 +66,7 @@ test(`leaves within ten seconds, and nothing half-done (${ROUNDS} rounds, seed $
       for (let n = lane; n < OUTBOUND; n += 4) {
         const text = `round ${round} out ${n}`
         // Refused or cut off as the service leaves: such a message was never accepted.
-        const taken = await gateway.send(id, reader, text).catch(() => null)
+        const taken = await gateway.send(id, peer, text).catch(() => null)
         if (taken !== null) answered.push(text)
       }
     })
@@ -100,7 +98,7 @@ test(`leaves within ten seconds, and nothing half-done (${ROUNDS} rounds, seed $
       30_000,
     )
     const there = await until('all that was accepted', async () => {
-      const got = (await sandbox.received(reader)).map(({ text }) => text)
+      const got = (await sandbox.received(peer)).map(({ text }) => text)
       return answered.every((text) => got.includes(text)) ? got : null
     })
     for (const text of answered) expect(there.filter((one) => one === text)).toHaveLength(1)
@@ -133,7 +131,7 @@ test('control: SIGKILL at such a moment does leave stanzas behind', async () => 
 test('a second SIGTERM ends the process at once', async () => {
   // A request that waits for WhatsApp keeps an orderly stop busy.
   await sandbox.fault({ kind: 'slow_ack', phoneNumber: us, ms: 20_000 })
-  const waiting = gateway.send(id, reader, 'held').catch(() => null)
+  const waiting = gateway.send(id, peer, 'held').catch(() => null)
   await until('the message in the queue', async () => {
     const { waiting: queued } = await gateway.api<{ waiting: number }>('GET', `/api/messages/queue/${id}`)
     return queued > 0 ? true : null
@@ -148,6 +146,6 @@ test('a second SIGTERM ends the process at once', async () => {
   await gateway.start()
   await connected()
   await until('the message after all', async () =>
-    (await sandbox.received(reader)).some(({ text }) => text === 'held') ? true : null,
+    (await sandbox.received(peer)).some(({ text }) => text === 'held') ? true : null,
   )
 })
