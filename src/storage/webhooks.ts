@@ -51,6 +51,9 @@ export function createWebhooks(parts: {
   const headOf = database.prepare<Head, [number, number]>(
     "SELECT seq, attempts, due_at FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' ORDER BY seq LIMIT 1",
   )
+  const isMore = database.prepare<{ seq: number }, [number, number]>(
+    "SELECT seq FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' LIMIT 1",
+  )
   const asideHeadOf = database.prepare<Head, [number, number]>(
     "SELECT seq, attempts, due_at FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'aside' ORDER BY due_at, seq LIMIT 1",
   )
@@ -110,12 +113,13 @@ export function createWebhooks(parts: {
 
   /** Goes on with the next delivery of a lane, or ends it. */
   function advance(one: StoredEndpoint | null, endpoint: number, session: number, aside: boolean): void {
-    const head = (aside ? asideHeadOf : headOf).get(endpoint, session)
-    if (!head) dropLane.run(endpoint, session, aside ? 1 : 0)
-    else {
-      const dueAt = one?.endpoint.isActive ? ((aside ? head.due_at : null) ?? clock.now()) : PARKED
-      setLane.run(endpoint, session, aside ? 1 : 0, dueAt)
+    const set = aside ? asideHeadOf.get(endpoint, session) : null
+    if (!set && (aside || !isMore.get(endpoint, session))) {
+      dropLane.run(endpoint, session, aside ? 1 : 0)
+      return
     }
+    const dueAt = one?.endpoint.isActive ? (set?.due_at ?? clock.now()) : PARKED
+    setLane.run(endpoint, session, aside ? 1 : 0, dueAt)
   }
 
   /** A delivery whose endpoint or event has been removed meanwhile. */
@@ -281,7 +285,8 @@ export function createWebhooks(parts: {
           endpoints.remove(tx, one.number)
           return
         }
-        if (!one.doomed) {
+        // Of a deleted session nothing is counted any more.
+        if (!one.doomed && delivery.event !== 'session.deleted') {
           const [successful, failed] = outcome.ok ? [1, 0] : [0, 1]
           const code = EVENT_CODE[delivery.event as EventName]
           count.run(session, code, successful, failed, Math.round(outcome.durationMs), clock.now())

@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -276,6 +277,26 @@ describe('deliveries', () => {
     storage = rig.open({ clock })
     expect([due(), storage.webhooks.nextDueAt()]).toEqual([[], null])
     expect((await storage.janitor.sweep()) >= 0).toBe(true)
+  })
+
+  test('of a deleted session to an endpoint of the account end with its end, and nothing is counted', async () => {
+    await storage.webhooks.saveEndpoint(endpoint('wide', { sessionId: null }))
+    await happen(1)
+    await storage.webhooks.record(due()[0] as DueDelivery, OK, null)
+    expect(storage.webhooks.stats(SESSION)).toMatchObject({
+      successful: 1,
+      byEvent: { 'message.received': 1 },
+    })
+    await storage.ledger.commit([
+      { change: { kind: 'session_deleted', sessionId: SESSION }, events: [makeEvent('session.deleted')] },
+    ])
+    await storage.webhooks.fanOut(storage.journal.head())
+    await storage.webhooks.record(due()[0] as DueDelivery, OK, null)
+    expect([due(), storage.webhooks.nextDueAt()]).toEqual([[], null])
+    const database = new Database(rig.file, { readonly: true })
+    expect(database.query('SELECT * FROM webhook_counts').all()).toEqual([])
+    database.close()
+    expect(storage.webhooks.endpointsOfTenant(TENANT)).toHaveLength(1)
   })
 
   test('without any endpoint the journal is passed over without a write for each event', async () => {
