@@ -30,6 +30,11 @@ export interface SandboxProcess {
   /** Kills process `pid` at once when the n-th message or delivery receipt of this number's companion has arrived. */
   killAt(what: 'receipt' | 'message', pid: number, phoneNumber: string, nth: number): Promise<void>
   /**
+   * Cuts this number's connection without a word when the n-th delivery receipt of its companion has arrived. Until then no
+   * backlog comes to its end mark, which Baileys waits for.
+   */
+  dropAtReceipt(phoneNumber: string, nth: number): Promise<void>
+  /**
    * Ids that this number's companion has confirmed, and those of messages that anybody could not decrypt, both since the
    * last time they were asked for.
    */
@@ -83,6 +88,9 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
       await call('POST', '/doom', { tag, pid, phoneNumber, left: nth })
     },
     confirmed: (phoneNumber) => call('GET', `/confirmed/${phoneNumber}`),
+    async dropAtReceipt(phoneNumber, nth) {
+      await call('POST', '/doom', { tag: 'receipt', pid: null, phoneNumber, left: nth })
+    },
     received: (phoneNumber, after = 0) =>
       call<PhoneText[]>('GET', `/phones/${phoneNumber}/messages?after=${after}`),
     fault: async (fault) => (await call<{ id: string }>('POST', '/faults', fault)).id,

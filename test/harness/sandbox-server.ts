@@ -28,6 +28,8 @@ stats.opened = () => {
   opened()
 }
 
+const childrenOf = ({ content }: BinaryNode) => (Array.isArray(content) ? content : [])
+
 /** Ids that companions have confirmed, by their number, and messages that somebody could not decrypt. */
 const confirmed = new Map<string, Set<string>>()
 const unreadable: string[] = []
@@ -42,12 +44,17 @@ function note(device: { phoneNumber: string; deviceId: number }, { attrs, conten
 }
 
 /** A process that dies the moment the `left`-th message or delivery receipt of this number's companion has arrived. */
-let doomed: { tag: 'receipt' | 'message'; pid: number; phoneNumber: string; left: number } | null = null
+/** Without a process, its connection is cut. */
+let doomed: { tag: 'receipt' | 'message'; pid: number | null; phoneNumber: string; left: number } | null =
+  null
 const { log } = sandbox.server
 const record = log.record.bind(log)
 log.record = (direction, device, stanza) => {
   record(direction, device, stanza)
   if (direction === 'in' && stanza.tag === 'receipt' && device !== null) note(device, stanza)
+  // The stanza is written after this: a backlog whose connection is to be cut never gets to its end mark.
+  const isEndMark = stanza.tag === 'ib' && childrenOf(stanza).some(({ tag }) => tag === 'offline')
+  if (isEndMark && doomed?.pid === null && device?.phoneNumber === doomed.phoneNumber) stanza.content = []
   if (doomed === null || direction !== 'in' || stanza.tag !== doomed.tag || stanza.attrs.type === 'retry')
     return
   if (device?.phoneNumber !== doomed.phoneNumber || device.deviceId === 0) return
@@ -55,9 +62,10 @@ log.record = (direction, device, stanza) => {
   const list = Array.isArray(stanza.content) ? stanza.content.find(({ tag }) => tag === 'list') : undefined
   doomed.left -= 1 + (Array.isArray(list?.content) ? list.content.length : 0)
   if (doomed.left > 0) return
-  const { pid } = doomed
+  const { pid, phoneNumber } = doomed
   doomed = null
-  process.kill(pid, 'SIGKILL')
+  if (pid === null) sandbox.server.faults.add({ kind: 'drop', phoneNumber })
+  else process.kill(pid, 'SIGKILL')
 }
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
