@@ -47,6 +47,8 @@ export interface PointRig {
   batch(kills: number, point?: Point): Promise<Batch>
   /** One kill at each of these. */
   batchAt(points: readonly Point[]): Promise<Batch>
+  /** Sends into a connection behind which nobody listens, and a kill; what was written there has reached nobody. */
+  swallowed(sends: number): Promise<Batch>
   stop(): Promise<void>
 }
 
@@ -163,7 +165,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   let judged = new Set((await newest(OVERLAP)).map((view) => view.id))
 
   /** Repeated under its key until the service says that it has it. */
-  const sendOnce = async (isFile: boolean): Promise<void> => {
+  const sendOnce = async (isFile: boolean, queue = sendNumber % 2 === 1): Promise<void> => {
     sendNumber += 1
     const text = `ours ${sendNumber}`
     const to = peers[sendNumber % peers.length] ?? ''
@@ -171,7 +173,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     const refusals = new Set<string>()
     const [path, body] = isFile
       ? (['image', { imageBase64: PIXEL, caption: text }] as const)
-      : (['text', { text, queue: sendNumber % 2 === 0 }] as const)
+      : (['text', { text, queue }] as const)
     const answer = await until(
       `an answer for “${text}”`,
       () =>
@@ -304,11 +306,35 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   }
 
   async function batchAt(chosen: readonly Point[]): Promise<Batch> {
-    const kills = chosen.length
     const sending: Promise<void>[] = []
     await wabun.kill()
     for (const point of chosen) await oneKill(point, sending)
     await rest(sending)
+    return verdictOf(chosen)
+  }
+
+  async function swallowed(count: number): Promise<Batch> {
+    await wabun.kill()
+    await wabun.start()
+    await reader.follow(wabun.child.url)
+    await until('a connection', async () => ((await wabun.statusOf(id)) === 'connected' ? true : null))
+    // Nothing has to be asked any more before something is written to these.
+    await Promise.all(peers.map(() => sendOnce(false, false)))
+    await sandbox.fault({ kind: 'stall', phoneNumber: us })
+    await Promise.all(Array.from({ length: count }, () => sendOnce(false, true)))
+    const mine = new Set(accepted.map((one) => one.id))
+    const allSent = async () =>
+      (await newest(OVERLAP)).some((view) => mine.has(view.id) && view.status === 'queued') ? null : true
+    // What is taken for sent now has not been; as it should be, this waits in vain.
+    await until('all sent', allSent, 1_000).catch(() => undefined)
+    await wabun.kill()
+    await sandbox.clearFaults()
+    await rest([])
+    return verdictOf(['frame written'])
+  }
+
+  async function verdictOf(chosen: readonly Point[]): Promise<Batch> {
+    const kills = chosen.length
     const history = await recorded(kills)
     const verdict = judge(history)
     const batch = { ...verdict, kills, said: history.said.length, accepted: history.accepted.length }
@@ -326,6 +352,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   return {
     points: tally,
     batchAt,
+    swallowed,
     batch: (kills, only) =>
       batchAt(
         Array.from(

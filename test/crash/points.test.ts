@@ -40,6 +40,27 @@ test(`every promise holds over kills at all named points (seed ${seed})`, async 
   }
 })
 
+test.each([
+  [undefined, 'all arrive'],
+  ['sent when acknowledged', 'control: without that guard all are lost'],
+] as const)(`written and never taken by WhatsApp, without %p: %s (seed ${seed})`, async (without) => {
+  const rig = await startPointRig({
+    seed,
+    ...(without === undefined ? {} : { without, patience: 3_000 }),
+  })
+  try {
+    const { lost, accepted, doubled } = await rig.swallowed(5)
+    // Three are sent before, one to each phone.
+    expect({ lost: lost.length, accepted, doubled }).toEqual({
+      lost: without === undefined ? 0 : 5,
+      accepted: 8,
+      doubled: [],
+    })
+  } finally {
+    await rig.stop()
+  }
+})
+
 const CONTROLS = [
   ['stanza on disk first', 'receipt taken', 'lost'],
   ['plaintext with the ratchet', 'message emitted', 'lost'],
