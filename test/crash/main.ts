@@ -2,9 +2,10 @@
  * The long crash run.
  *
  *   bun test/crash/main.ts [--kills 200] [--messages 24] [--sends 4] [--minutes N] [--seed N] [--points "a,b"]
- *                          [--without "guard"] [--raw]
+ *                          [--twice] [--without "guard"] [--raw]
  *
  * `--messages` and `--sends` are for each kill, inbound and outbound. A run is repeated by its seed and the same options.
+ * With `--twice` WhatsApp delivers every message two times.
  * Exit code 1 when anything was lost, doubled, disordered or otherwise not as promised. With `--without` a guard of the
  * product is taken away, with `--raw` stock Baileys takes its place: exit code 1 when then nothing is lost, for a rig that
  * finds nothing proves nothing.
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     points: { type: 'string', default: POINTS.join(',') },
     without: { type: 'string' },
     raw: { type: 'boolean', default: false },
+    twice: { type: 'boolean', default: false },
   },
 })
 const seed = Number(values.seed)
@@ -58,6 +60,7 @@ async function points(): Promise<boolean> {
     points: chosen,
     burst: Number(values.messages),
     sends: Number(values.sends),
+    twice: values.twice,
     ...(without === undefined ? {} : { without, patience: 8_000 }),
     say,
   })

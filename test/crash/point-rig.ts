@@ -29,6 +29,8 @@ export type PointRigOptions = {
   burst?: number
   /** Sends of ours for each kill. */
   sends?: number
+  /** WhatsApp delivers every message twice. */
+  twice?: boolean
   /** Run without this guard. */
   without?: GuardName
   /** How long a batch may take to come to rest (ms). */
@@ -160,6 +162,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   traffic.clear()
   let { cursor } = await pulledFrom(null)
   const reader = createStreamReader({ 'x-api-key': API_KEY }, cursor)
+  if (options.twice) await sandbox.fault({ kind: 'duplicate', phoneNumber: us })
   let rows = await total()
   /** Rows of the batch before. */
   let judged = new Set((await newest(OVERLAP)).map((view) => view.id))
@@ -329,6 +332,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     await until('all sent', allSent, 1_000).catch(() => undefined)
     await wabun.kill()
     await sandbox.clearFaults()
+    if (options.twice) await sandbox.fault({ kind: 'duplicate', phoneNumber: us })
     await rest([])
     return verdictOf(['frame written'])
   }

@@ -40,6 +40,11 @@ test(`every promise holds over kills at all named points (seed ${seed})`, async 
   }
 })
 
+test(`a message that comes twice is one, over kills (seed ${seed})`, async () => {
+  const { found } = await run({ twice: true, burst: 12 }, 1, 4)
+  expect(found).toMatchObject([{ lost: [], doubled: [], disordered: [], strange: [] }])
+})
+
 test.each([
   [undefined, 'all arrive'],
   ['sent when acknowledged', 'control: without that guard all are lost'],
