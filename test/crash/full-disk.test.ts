@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { until } from '../harness/measure'
 import { type SandboxProcess, startSandboxProcess } from '../harness/sandbox-process'
 import { type Sink, startSink } from '../harness/sink'
-import { numberOf, pairAll, type Wabun, wabunGateway } from '../harness/world'
+import { API_KEY, numberOf, pairAll, type Wabun, wabunGateway } from '../harness/world'
 
 setDefaultTimeout(120_000)
 
@@ -88,6 +88,10 @@ const WRITING = (id: string, to: string): [method: string, path: string, body?: 
   ['POST', '/api/messages/send/text', { sessionId: id, to, text: 'refused in the queue', queue: true }],
   ['POST', `/api/messages/queue/${id}/pause`],
   ['PUT', `/api/webhook/config/${id}`, { url: 'http://127.0.0.1:9999/', events: ['*'] }],
+  ['DELETE', `/api/webhook/config/${id}`],
+  ['POST', '/api/webhook/endpoints', { url: 'http://127.0.0.1:9999/', events: ['*'] }],
+  ['POST', `/api/webhook/rotate-secret/${id}`],
+  ['POST', '/api/messages/send/bulk', { sessionId: id, messages: [{ to, text: 'refused in a bulk' }] }],
   ['POST', '/api/auth/api-keys', { name: 'Another key' }],
 ]
 const READING = (id: string): string[] => [
@@ -123,10 +127,10 @@ for (const [name, disk] of DISKS) {
       pid = gateway.child.pid
       const [paired = ''] = await pairAll(gateway, sandbox, [us])
       id = paired
-      await gateway.api('PUT', `/api/sessions/${id}/settings`, { settings: { webhookUrl: sink.url } })
+      await gateway.api('PUT', `/api/webhook/config/${id}`, { url: sink.url, events: ['*'] })
       await gateway.send(id, peer, 'before')
       await sandbox.say(peer, us, 'heard before')
-      await until('what was said before', async () => (told().includes('heard before') ? true : null))
+      await until('what was said before', async () => (told().includes('heard before') ? true : null), 10_000)
     })
     afterAll(async () => {
       await gateway.end()
@@ -149,6 +153,17 @@ for (const [name, disk] of DISKS) {
           code: 'STORAGE_UNAVAILABLE',
         })
       }
+      const form = new FormData()
+      form.set('file', new Blob([new Uint8Array(2_000_000).fill(7)]), 'large.bin')
+      const upload = await fetch(`${gateway.child.url}/api/messages/upload`, {
+        method: 'POST',
+        headers: { 'x-api-key': API_KEY },
+        body: form,
+      })
+      expect({ status: upload.status, body: await upload.json() }).toMatchObject({
+        status: 503,
+        body: { code: 'STORAGE_UNAVAILABLE' },
+      })
       await sandbox.say(peer, us, 'said to a full disk')
       await until('the end of the connection', async () =>
         (await gateway.statusOf(id)) === 'connected' ? null : true,
