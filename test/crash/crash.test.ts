@@ -1,4 +1,4 @@
-/** A few rounds of the crash rig; `bun test/crash/main.ts --rounds 50` is the long run. */
+/** A few rounds of the crash rig; `bun test/crash/main.ts --bursts` is the long run. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { runRounds, startCrashRig } from './rig'
 

@@ -2,10 +2,11 @@
  * The long crash run.
  *
  *   bun test/crash/main.ts [--kills 200] [--messages 24] [--sends 4] [--minutes N] [--seed N] [--points "a,b"]
- *                          [--twice] [--without "guard"] [--raw]
+ *                          [--twice] [--without "guard"] | --bursts | --raw
  *
  * `--messages` and `--sends` are for each kill, inbound and outbound. A run is repeated by its seed and the same options.
- * With `--twice` WhatsApp delivers every message two times.
+ * With `--twice` WhatsApp delivers every message two times. With `--bursts` the kills come from outside alone, so that the
+ * compiled program can stand there as well (`WABUN_PROGRAM=dist/wabun`).
  * Exit code 1 when anything was lost, doubled, disordered or otherwise not as promised. With `--without` a guard of the
  * product is taken away, with `--raw` stock Baileys takes its place: exit code 1 when then nothing is lost, for a rig that
  * finds nothing proves nothing.
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     points: { type: 'string', default: POINTS.join(',') },
     without: { type: 'string' },
     raw: { type: 'boolean', default: false },
+    bursts: { type: 'boolean', default: false },
     twice: { type: 'boolean', default: false },
   },
 })
@@ -45,9 +47,27 @@ const say = (line: string) => console.log(line)
 
 async function rawControl(): Promise<boolean> {
   const rig = await startCrashRig({ seed, guard: 'off', say })
-  const tally = await runRounds(rig, 'inbound', Math.ceil(kills / BATCH)).finally(() => rig.stop())
+  const tally = await runRounds(rig, 'inbound', kills).finally(() => rig.stop())
   say(`stock Baileys: ${tally.sent} messages, ${tally.kills} kills, ${tally.lost.length} lost`)
   return tally.lost.length > 0
+}
+
+async function bursts(): Promise<boolean> {
+  const rig = await startCrashRig({ seed, guard: 'on', say })
+  let faults = 0
+  try {
+    for (const kind of ['inbound', 'outbound'] as const) {
+      const { sent, kills: killed, lost, doubled, strange } = await runRounds(rig, kind, kills)
+      say(
+        `${kind}: ${sent} messages, ${killed} kills: ${lost.length} lost, ${doubled.length} doubled, ${strange.length} strange`,
+      )
+      for (const line of [...lost, ...doubled, ...strange]) say(`  ${line}`)
+      faults += lost.length + doubled.length + strange.length
+    }
+  } finally {
+    await rig.stop()
+  }
+  return faults === 0
 }
 
 async function points(): Promise<boolean> {
@@ -96,6 +116,6 @@ async function points(): Promise<boolean> {
 }
 
 say(`seed ${seed}`)
-const sound = await (values.raw ? rawControl() : points())
+const sound = await (values.raw ? rawControl() : values.bursts ? bursts() : points())
 if (!sound) say(`FAILED; repeat with --seed ${seed}`)
 process.exit(sound ? 0 : 1)
