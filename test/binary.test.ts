@@ -21,6 +21,13 @@ test('names are left as they are, which Elysia needs', () => {
   expect(BUILD_FLAGS.join(' ')).not.toMatch(/--minify(?:-identifiers)?(?: |$)/)
 })
 
+test('nothing in it can arm the fault points of the crash rig', async () => {
+  const bytes = Buffer.from(await Bun.file(program).arrayBuffer())
+  expect(bytes.includes('Handling stanzas that were left over')).toBe(true)
+  for (const words of ['armFaultPoints', 'CRASH_POINT', 'CRASH_WITHOUT'])
+    expect(bytes.includes(words)).toBe(false)
+})
+
 test('demo --once, from an empty directory', async () => {
   const cwd = empty()
   const child = Bun.spawn([program, 'demo', '--once'], {
