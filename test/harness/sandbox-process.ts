@@ -45,6 +45,8 @@ export interface SandboxProcess {
   fault(fault: Record<string, unknown>): Promise<string>
   clearFaults(): Promise<void>
   stats(): Promise<StatsSnapshot>
+  /** Messages that companions have confirmed so far, and when the last was (ms since the epoch, with fractions). */
+  tally(): Promise<{ confirmed: number; lastAt: number }>
   /** When the first WebSocket since the last `watchConnections` came (ms since the epoch, with fractions). */
   firstConnection(): Promise<number | null>
   watchConnections(): Promise<void>
@@ -97,6 +99,7 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
     async clearFaults() {
       await call('DELETE', '/faults')
     },
+    tally: () => call('GET', '/tally'),
     stats: () => call<StatsSnapshot>('GET', '/stats'),
     firstConnection: async () => (await call<{ at: number | null }>('GET', '/first-connection')).at,
     async watchConnections() {

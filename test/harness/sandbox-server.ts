@@ -33,6 +33,8 @@ const childrenOf = ({ content }: BinaryNode) => (Array.isArray(content) ? conten
 /** Ids that companions have confirmed, by their number, and messages that somebody could not decrypt. */
 const confirmed = new Map<string, Set<string>>()
 const unreadable: string[] = []
+/** How many messages companions have confirmed, and when the last of them was. */
+const tally = { confirmed: 0, lastAt: 0 }
 function note(device: { phoneNumber: string; deviceId: number }, { attrs, content }: BinaryNode): void {
   if (attrs.type === 'retry') unreadable.push(attrs.id ?? '')
   if (attrs.type === 'retry' || device.deviceId === 0) return
@@ -41,6 +43,8 @@ function note(device: { phoneNumber: string; deviceId: number }, { attrs, conten
   const list = Array.isArray(content) ? content.find(({ tag }) => tag === 'list') : undefined
   const items = Array.isArray(list?.content) ? list.content : []
   for (const item of items) ids.add(item.attrs.id ?? '')
+  tally.confirmed += 1 + items.length
+  tally.lastAt = now()
 }
 
 /** A process that dies the moment the `left`-th message or delivery receipt of this number's companion has arrived. */
@@ -96,6 +100,7 @@ const server = Bun.serve({
         NODE_EXTRA_CA_CERTS: authority,
       }),
     '/stats': () => json(stats.snapshot()),
+    '/tally': () => json(tally),
     '/first-connection': {
       GET: () => json({ at: firstConnection }),
       DELETE: () => {
