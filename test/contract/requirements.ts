@@ -180,7 +180,7 @@ export const REQUIREMENTS: Record<string, Proof> = {
   R137: by('storage/vault', 'no secret can be read from the files'),
   R138: by('storage/vault', 'a deleted session leaves no row'),
   R139: by('domain/close-reasons', 'every reason says what the human should do'),
-  R140: open('the page messaging.md; webhooks.md is in docs'),
+  R140: open('the page messaging.md; webhooks.md is src/webhooks/README.md'),
 }
 
 /** Parts of the contract that no R line names and that are still to come. */
