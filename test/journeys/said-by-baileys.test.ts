@@ -338,7 +338,9 @@ function votesIn(
     for (const voterJid of voters) {
       try {
         return decryptPollVote(vote ?? {}, { pollCreatorJid, pollMsgId, pollEncKey, voterJid })
-      } catch {}
+      } catch {
+        // Not under these two names; when it opens under none, that is told below.
+      }
     }
   }
   throw new Error('Baileys cannot open the vote')
