@@ -107,6 +107,7 @@ const READING = (id: string): string[] => [
   '/healthz',
 ]
 
+// Mounting needs a privilege that not every machine gives; the limit on files fills the disk without one.
 for (const [name, disk] of DISKS) {
   describe.skipIf(disk === null)(`${name}`, () => {
     const us = numberOf(0)

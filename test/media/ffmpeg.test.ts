@@ -202,6 +202,7 @@ describe('the desk with it', () => {
 })
 
 const real = findFfmpeg(process.env.PATH)
+// The product works without ffmpeg; `.ci/run` installs it, so that these are never left out there.
 describe.skipIf(real === null)('the real ffmpeg', () => {
   const make = () => {
     const temporary = mkdtempSync(join(folder, 'real-'))
