@@ -110,12 +110,14 @@ export function createApi(parts: ApiParts) {
       if (Number(request.headers.get('content-length') ?? 0) > maxBody) throw tooLarge(maxBody)
       return undefined
     })
+    .decorate('clock', clock)
     .onTransform({ as: 'global' }, strictQuery)
-    .onError({ as: 'global' }, ({ code, error, request, set, path }) => {
+    .onError({ as: 'global' }, ({ code, error, request, set }) => {
       const failure = {
         code,
         error,
-        path: path ?? new URL(request.url).pathname,
+        // Elysia's own `path` is wrong under a host of fewer than four characters.
+        path: new URL(request.url).pathname,
         method: request.method,
         requestId: String(set.headers['x-request-id'] ?? ''),
       }

@@ -7,6 +7,7 @@ import { fail } from '../domain/errors'
 import type { FileId, KeptFile, MediaDesk, MediaStore } from '../domain/media'
 import type { Messages } from '../domain/message'
 import type { Session } from '../domain/session'
+import type { Clock } from '../lib/clock'
 import { formBody } from './form-fields'
 import type { Caller } from './guard'
 import { checkText, readJson, readLargeJson } from './json'
@@ -20,6 +21,7 @@ export type BodyParts = {
   messages: Pick<Messages, 'get'>
   /** Largest file of a form. */
   maxFileBytes: number
+  clock: Clock
 }
 
 /** How a route's body may look. */
@@ -53,7 +55,7 @@ export async function takeBody<Body>(
   parts: BodyParts,
 ): Promise<TakenBody<Body>> {
   if (!isForm(request)) {
-    const body = shape.check(await (shape.large ? readLargeJson : readJson)({ request }))
+    const body = shape.check(await (shape.large ? readLargeJson : readJson)({ request, clock: parts.clock }))
     return { body, identity: body, settle: async () => undefined }
   }
   if (shape.fileParts.length === 0) throw fail('UNSUPPORTED_MEDIA_TYPE')
@@ -64,7 +66,7 @@ export async function takeBody<Body>(
   try {
     const fields = await readForm(
       request,
-      { files: 1, maxBytes: parts.maxFileBytes + FORM_MARGIN },
+      { files: 1, maxBytes: parts.maxFileBytes + FORM_MARGIN, clock: parts.clock },
       async ({ name, filename, bytes }) => {
         if (!shape.fileParts.includes(name)) {
           throw invalid('body', [{ path: `/${name}`, message: `The file is called ${shape.fileParts[0]}` }])

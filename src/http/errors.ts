@@ -75,6 +75,8 @@ export function errorHeaders(error: Told): Record<string, string> {
   if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="wabun", charset="UTF-8"'
   const allow = error.code === 'METHOD_NOT_ALLOWED' ? error.details?.allow : undefined
   if (Array.isArray(allow)) headers.allow = allow.join(', ')
+  // The rest of that body would have to come before the next request; nobody waits for it.
+  if (error.status === 408) headers.connection = 'close'
   if (error.code === 'RANGE_NOT_SATISFIABLE') headers['content-range'] = `bytes */${error.details?.size}`
   const seconds = error.details?.retryAfter
   if (typeof seconds === 'number') headers['retry-after'] = String(seconds)

@@ -3,22 +3,32 @@
  * characters that cannot be stored. An empty body is `null`, which only routes with a required body refuse.
  */
 import { type AppError, fail } from '../domain/errors'
-import { systemClock } from '../lib/clock'
-import { BODY_DEADLINE, FILE_BODY_DEADLINE, MAX_BODY, MAX_DEPTH, MAX_FILE_BODY } from './limits'
+import { type Clock, systemClock } from '../lib/clock'
+import {
+  BODY_DEADLINE,
+  FILE_BODY_DEADLINE,
+  MAX_BODY,
+  MAX_DEPTH,
+  MAX_FILE_BODY,
+  MAX_KEYS,
+  MAX_KEYS_IN_ALL,
+} from './limits'
 
 type Bounds = { maxBytes: number; deadlineMs: number }
 const SMALL: Bounds = { maxBytes: MAX_BODY, deadlineMs: BODY_DEADLINE }
 const WITH_FILE: Bounds = { maxBytes: MAX_FILE_BODY, deadlineMs: FILE_BODY_DEADLINE }
 
+/** What a body is read from; the API puts its clock into every context. */
+type Source = { request: Request; clock?: Clock }
+
 /** The `parse` hook of every route that takes a body. */
-export const readJson = ({ request }: { request: Request }): Promise<unknown> => readWithin(request, SMALL)
+export const readJson = (source: Source): Promise<unknown> => readWithin(source, SMALL)
 
 /** The same for a body in which a file may stand as base64. */
-export const readLargeJson = ({ request }: { request: Request }): Promise<unknown> =>
-  readWithin(request, WITH_FILE)
+export const readLargeJson = (source: Source): Promise<unknown> => readWithin(source, WITH_FILE)
 
-async function readWithin(request: Request, bounds: Bounds): Promise<unknown> {
-  const bytes = await readBounded(request, bounds)
+async function readWithin({ request, clock = systemClock }: Source, bounds: Bounds): Promise<unknown> {
+  const bytes = await readBounded(request, bounds, clock)
   if (bytes.length === 0) return null
   checkHeaders(request.headers)
   return parseJson(decode(bytes))
@@ -35,10 +45,14 @@ function checkHeaders(headers: Headers): void {
   if (charset && !/^charset="?utf-?8"?$/.test(charset)) throw fail('UNSUPPORTED_MEDIA_TYPE')
 }
 
-async function readBounded(request: Request, { maxBytes, deadlineMs }: Bounds): Promise<Uint8Array> {
+async function readBounded(
+  request: Request,
+  { maxBytes, deadlineMs }: Bounds,
+  clock: Clock,
+): Promise<Uint8Array> {
   if (!request.body) return new Uint8Array()
   const late = Promise.withResolvers<never>()
-  const cancel = systemClock.after(deadlineMs, () => late.reject(fail('REQUEST_TIMEOUT')))
+  const cancel = clock.after(deadlineMs, () => late.reject(fail('REQUEST_TIMEOUT')))
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   try {
     if (length > maxBytes) throw tooLarge(maxBytes)
@@ -120,11 +134,16 @@ function checkShape(text: string): void {
   /** One entry per open bracket: the keys seen in an object, null in an array. */
   const open: (Set<string> | null)[] = []
   let keyNext = false
+  let keys = 0
   for (let at = 0; at < text.length; at += 1) {
     const char = text[at]
     if (char === '"') {
       const end = stringEnd(text, at)
-      if (keyNext) noteKey(open.at(-1), text.slice(at, end + 1))
+      if (keyNext) {
+        noteKey(open.at(-1), text.slice(at, end + 1))
+        keys += 1
+        if (keys > MAX_KEYS_IN_ALL) throw new ShapeError(`The body has more than ${MAX_KEYS_IN_ALL} keys`)
+      }
       keyNext = false
       at = end
     } else if (char === '{' || char === '[') {
@@ -142,6 +161,7 @@ function noteKey(keys: Set<string> | null | undefined, quoted: string): void {
   if (!keys) return
   const key = String(JSON.parse(quoted))
   if (keys.has(key)) throw new ShapeError(`The key "${key.slice(0, 60)}" is given twice`)
+  if (keys.size >= MAX_KEYS) throw new ShapeError(`An object of the body has more than ${MAX_KEYS} keys`)
   keys.add(key)
 }
 

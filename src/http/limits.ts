@@ -19,10 +19,15 @@ export const FILE_BODY_DEADLINE = 300_000
 /** Longest silence between two pieces of a form, and its longest time in all (ms). */
 export const FORM_IDLE = 30_000
 export const FORM_DEADLINE = 1_800_000
-/** Deepest nesting of a JSON body. */
-export const MAX_DEPTH = 64
-/** Seconds without traffic after which a connection is closed; routes that wait longer say so themselves. */
-export const IDLE_TIMEOUT = 30
+/** Deepest nesting of a JSON body, most keys of one of its objects, and of all together (a bulk has a thousand objects). */
+export const MAX_DEPTH = 32
+export const MAX_KEYS = 1_000
+export const MAX_KEYS_IN_ALL = 100_000
+/**
+ * Seconds without traffic after which a connection is closed; routes that wait longer say so themselves. More than the
+ * deadlines of bodies, so that whoever falls silent in the middle of one is told before.
+ */
+export const IDLE_TIMEOUT = 40
 /** Longest `?wait=` of a long poll (s). */
 export const LONGEST_WAIT = 60
 /** How long a QR request is held while the session is connecting, unless `?wait=` says otherwise (s). */

@@ -5,7 +5,7 @@
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
 import { AppError, fail } from '../domain/errors'
 import type { Bytes } from '../domain/media'
-import { systemClock } from '../lib/clock'
+import { type Clock, systemClock } from '../lib/clock'
 import { FORM_DEADLINE, FORM_FIELD_SIZE, FORM_FIELDS, FORM_HEAD, FORM_IDLE } from './limits'
 import { invalid } from './query'
 
@@ -26,9 +26,10 @@ const NAME = 100
  */
 export async function readForm(
   request: Request,
-  limits: { files: number; maxBytes: number },
+  limits: { files: number; maxBytes: number; clock?: Clock },
   keep: (file: FormFile) => Promise<unknown>,
 ): Promise<FormFields> {
+  const { clock = systemClock } = limits
   const fields = new Map<string, string[]>()
   const kept: Promise<unknown>[] = []
   const open = new Set<BusboyFileStream>()
@@ -68,11 +69,11 @@ export async function readForm(
   })
 
   const reader = bodyOf(request).getReader()
-  const cancel = systemClock.after(FORM_DEADLINE, () => broken.by(fail('REQUEST_TIMEOUT')))
+  const cancel = clock.after(FORM_DEADLINE, () => broken.by(fail('REQUEST_TIMEOUT')))
   try {
     let size = 0
     for (;;) {
-      const next = await broken.or(inTime(reader.read()))
+      const next = await broken.or(inTime(reader.read(), clock))
       if (next.done) break
       size += next.value.byteLength
       if (size > limits.maxBytes) throw fail('FILE_TOO_LARGE', { maxBytes: limits.maxBytes })
@@ -149,9 +150,9 @@ const brokenOff = (cause: unknown): AppError => {
   return error
 }
 
-async function inTime<T>(reading: Promise<T>): Promise<T> {
+async function inTime<T>(reading: Promise<T>, clock: Clock): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const cancel = systemClock.after(FORM_IDLE, () => late.reject(fail('REQUEST_TIMEOUT')))
+  const cancel = clock.after(FORM_IDLE, () => late.reject(fail('REQUEST_TIMEOUT')))
   try {
     return await Promise.race([reading, late.promise])
   } finally {

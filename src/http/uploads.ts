@@ -53,7 +53,7 @@ export function uploadRoutes(parts: UploadRoutesParts) {
     try {
       await readForm(
         request,
-        { files: 1, maxBytes: MAX_UPLOAD + FORM_MARGIN },
+        { files: 1, maxBytes: MAX_UPLOAD + FORM_MARGIN, clock },
         async ({ name, filename, bytes }) => {
           if (name !== 'file')
             throw invalid('body', [{ path: `/${name}`, message: 'There is no such field' }])
