@@ -4,7 +4,7 @@ import { version } from '../package.json'
 import { createAccess } from './access/access'
 import { createListener } from './app/listener'
 import { derivedJwtSecret, derivedLinkKey, masterKey } from './app/master-key'
-import { createMediaDesk } from './app/media'
+import { createMediaDesk, type Outside } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
 import type { Config } from './config'
@@ -38,6 +38,8 @@ export type AppParts = {
   random?: () => number
   /** Requests that the process can have under way at a time; Bun's default unless told otherwise. */
   requestLimit?: number
+  /** What names outside mean and how they are asked. */
+  outside?: Partial<Omit<Outside, 'ownPort'>>
   /** Short-lived codes and the like; only for tests. */
   sandboxOptions?: Parameters<typeof embedSandbox>[0]['options']
 }
@@ -113,10 +115,15 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       },
     })
     const policy = { allowInsecure: config.webhookAllowInsecure, allowNetworks: config.webhookAllowNetworks }
-    const checkUrl = (url: string) => checkWebhookUrl(url, policy)
+    const outside: Outside = {
+      fetch: (url, init) => fetch(url, init),
+      ownPort: () => (ready ? Number(new URL(listener.url).port) : null),
+      ...parts.outside,
+    }
+    const checkUrl = (url: string) => checkWebhookUrl(url, policy, outside)
     const links = createUploadLinks(derivedLinkKey(key))
     const files = storage.media
-    const { desk, studio } = createMediaDesk({ config, store: files, links, clock, log })
+    const { desk, studio } = createMediaDesk({ config, store: files, links, clock, log, outside })
     const supervisor = createSupervisor({
       whatsapp: network,
       ...storage,
@@ -150,7 +157,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       defaultPlan: config.defaultPlan,
       ...(config.apiKey === null ? {} : { fixedApiKey: config.apiKey }),
     })
-    const sender = createSender({ ...policy, fetch: (url, init) => fetch(url, init), clock })
+    const sender = createSender({ ...policy, ...outside, clock })
     const delivery = createWebhookDelivery({
       ...storage,
       sender,

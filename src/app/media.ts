@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
 import { createOutbound } from '../lib/outbound'
+import type { OutboundParts } from '../lib/outbound-request'
 import { MEDIA_CAPS } from '../media/caps'
 import { createDesk } from '../media/desk'
 import { createFfmpeg, findFfmpeg } from '../media/ffmpeg'
@@ -19,10 +20,20 @@ const HOUR = 3_600_000
 const KEPT = { staged: HOUR, uploads: 24 * HOUR }
 const FFMPEG_TIMEOUT = 120_000
 
-export type MediaParts = { config: Config; store: MediaStore; links: UploadLinks; clock: Clock; log: Log }
+export type MediaParts = {
+  config: Config
+  store: MediaStore
+  links: UploadLinks
+  clock: Clock
+  log: Log
+  outside: Outside
+}
+
+/** How places outside are asked, and where this server itself is. */
+export type Outside = Omit<OutboundParts, 'policy' | 'longest'>
 
 /** The media desk over the guarded client, and the part it runs; ffmpeg is used when it is on the path. */
-export function createMediaDesk({ config, store, links, clock, log }: MediaParts): {
+export function createMediaDesk({ config, store, links, clock, log, outside }: MediaParts): {
   desk: MediaDesk
   studio: Part
 } {
@@ -35,7 +46,7 @@ export function createMediaDesk({ config, store, links, clock, log }: MediaParts
     store,
     outbound: createOutbound({
       policy: { allowInsecure: false, allowPlain: true, allowNetworks: config.mediaAllowNetworks },
-      fetch: (url, init) => fetch(url, init),
+      ...outside,
       clock,
     }),
     voice,

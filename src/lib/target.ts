@@ -51,10 +51,6 @@ function parseTarget(text: string, policy: AddressPolicy, rules: AddressRules, l
   return encrypted || somePrivate || policy.allowPlain === true ? url : null
 }
 
-/** False when this URL can never be asked under the policy. */
-export const urlAllowed = (text: string, policy: AddressPolicy, longest = LONGEST_URL): boolean =>
-  parseTarget(text, policy, addressRules(policy), longest) !== null
-
 export type ResolvedAddress = { address: string; family: number }
 /** All addresses of a name; rejects when there is none. */
 export type Resolve = (host: string) => Promise<readonly ResolvedAddress[]>
@@ -62,9 +58,40 @@ export type Resolve = (host: string) => Promise<readonly ResolvedAddress[]>
 /** The machine's own resolver. */
 export const resolveAll: Resolve = (host) => lookup(host, { all: true, verbatim: true })
 
+/** Where this server itself is: its own port is no target, whatever networks are opened. */
+export type OwnPlace = {
+  /** Addresses of this machine: a public one among them is as private as 127.0.0.1. */
+  own?: () => readonly string[]
+  /** The port that this server listens on; null while it does not. */
+  ownPort?: () => number | null
+}
+
 /** Addresses of this machine's own interfaces. */
 const ownAddresses = (): string[] =>
   Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address))
+
+const isOwn = (address: string, { own = ownAddresses }: OwnPlace): boolean =>
+  own().map(plainAddress).includes(plainAddress(address))
+
+/** Whether an address with this URL's port is the door of this very server. */
+function isOwnDoor(url: URL, address: string, place: OwnPlace): boolean {
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+  if (port !== place.ownPort?.()) return false
+  return /^(127\.|::1$)/.test(plainAddress(address)) || isOwn(address, place)
+}
+
+/** False when this URL can never be asked under the policy. */
+export function urlAllowed(
+  text: string,
+  policy: AddressPolicy,
+  { longest = LONGEST_URL, ...place }: { longest?: number } & OwnPlace = {},
+): boolean {
+  const url = parseTarget(text, policy, addressRules(policy), longest)
+  if (url === null) return false
+  const host = bareHost(url)
+  const address = isLocalName(host) ? '127.0.0.1' : host
+  return isIP(address) === 0 || !isOwnDoor(url, address, place)
+}
 
 /** Addresses that were checked, and what to ask the one that is connected to. */
 export type Target = {
@@ -79,20 +106,16 @@ export type Target = {
 /** Why a target was refused; never shown with the address that caused it. */
 export type Refused = 'forbidden' | 'unresolved'
 
-export type VettingOptions = {
+export type VettingOptions = OwnPlace & {
   resolve?: Resolve
   /** Longest URL (characters). */
   longest?: number
-  /** Addresses of this machine: a public one among them is as private as 127.0.0.1. */
-  own?: () => readonly string[]
 }
 
 /** Makes the check that runs before every connection: resolve once, refuse if any address is not allowed. */
 export function createTargetVetting(policy: AddressPolicy, options: VettingOptions = {}) {
-  const { resolve = resolveAll, longest = LONGEST_URL, own = ownAddresses } = options
+  const { resolve = resolveAll, longest = LONGEST_URL } = options
   const rules = addressRules(policy)
-
-  const isOwn = (address: string): boolean => own().map(plainAddress).includes(plainAddress(address))
 
   async function addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const family = isIP(host)
@@ -114,8 +137,9 @@ export function createTargetVetting(policy: AddressPolicy, options: VettingOptio
     const encrypted = url.protocol === 'https:'
     const allowed = ({ address }: ResolvedAddress): boolean => {
       if (!(encrypted ? rules.mayReach(address) : rules.mayReachUnencrypted(address))) return false
+      if (isOwnDoor(url, address, options)) return false
       // Asking for the interfaces takes as long as everything else here together.
-      return addressKind(address) !== 'public' || rules.mayReachPrivate(address) || !isOwn(address)
+      return addressKind(address) !== 'public' || rules.mayReachPrivate(address) || !isOwn(address, options)
     }
     if (!addresses.every(allowed)) return 'forbidden'
     // IPv4 first: a machine without an IPv6 route would wait for its time-out on every attempt.

@@ -18,7 +18,7 @@ import {
   OutboundError,
   type OutboundFailure,
 } from '../lib/outbound-request'
-import type { Resolve } from '../lib/target'
+import type { VettingOptions } from '../lib/target'
 import { type CappedBody, readCapped } from './capped-body'
 import { parseRetryAfter } from './retry-after'
 import { sign } from './signature'
@@ -56,8 +56,7 @@ export type SenderOptions = AddressPolicy & {
   clock: Clock
   /** Milliseconds until an endpoint that has not answered has failed. */
   timeoutMs?: number
-  resolve?: Resolve
-}
+} & Omit<VettingOptions, 'longest'>
 
 /** Makes a sender; nothing is connected before the first post. */
 export function createSender(options: SenderOptions): Sender {
@@ -66,6 +65,8 @@ export function createSender(options: SenderOptions): Sender {
     policy: options,
     fetch: options.fetch,
     ...(options.resolve ? { resolve: options.resolve } : {}),
+    ...(options.own ? { own: options.own } : {}),
+    ...(options.ownPort ? { ownPort: options.ownPort } : {}),
   })
 
   return {

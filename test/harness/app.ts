@@ -54,6 +54,7 @@ export type TestAppOptions = {
   flags?: Record<string, string | true>
   sandboxOptions?: NonNullable<AppParts['sandboxOptions']>
   clock?: NonNullable<AppParts['clock']>
+  outside?: NonNullable<AppParts['outside']>
 }
 
 /** Starts the app; `flags` are added to those of a test. */
@@ -83,6 +84,7 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
     const app = await createApp(config, {
       log,
       ...(options.clock ? { clock: options.clock } : {}),
+      ...(options.outside ? { outside: options.outside } : {}),
       ...(options.sandboxOptions ? { sandboxOptions: options.sandboxOptions } : {}),
     })
     await app.start()

@@ -18,8 +18,9 @@ beforeAll(async () => {
   inner = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
-    fetch() {
+    fetch({ url }) {
       asked += 1
+      if (url.endsWith('/nothing.png')) return new Response(null, { status: 404 })
       return new Response(new Uint8Array(png(4, 4)), { headers: { 'content-type': 'image/png' } })
     },
   })
@@ -103,7 +104,7 @@ test('control: where the owner has opened the network, the file is fetched', asy
     })
     expect({ status, asked }).toEqual({ status: 200, asked: 1 })
     const missing = await open.call<Told>('POST', '/api/messages/send/image', {
-      body: { sessionId: session, to: FRIEND, imageUrl: `${open.url}/nothing.png` },
+      body: { sessionId: session, to: FRIEND, imageUrl: `${inner.url}nothing.png` },
     })
     expect({ status: missing.status, code: missing.body.code }).toEqual({
       status: 400,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { AddressPolicy } from '../../src/lib/addresses'
-import { createTargetVetting, urlAllowed } from '../../src/lib/target'
+import { createTargetVetting, type Resolve, urlAllowed } from '../../src/lib/target'
 import { FORBIDDEN_URLS } from './forbidden-urls'
 
 const STRICT: AddressPolicy = { allowInsecure: false, allowNetworks: [] }
@@ -20,7 +20,7 @@ describe('URLs as text', () => {
     expect(urlAllowed('http://example.com/', STRICT)).toBe(false)
     expect(urlAllowed('http://example.com/', PLAIN)).toBe(true)
     expect(urlAllowed(`https://example.com/${'a'.repeat(5_000)}`, STRICT)).toBe(false)
-    expect(urlAllowed(`https://example.com/${'a'.repeat(5_000)}`, STRICT, 8_000)).toBe(true)
+    expect(urlAllowed(`https://example.com/${'a'.repeat(5_000)}`, STRICT, { longest: 8_000 })).toBe(true)
   })
 })
 
@@ -75,6 +75,31 @@ describe('names as they resolve now', () => {
       expect(await vet(names, LOCAL)(url)).toMatchObject({ host: new URL(url).host })
     }
     expect(await vet(names)('https://other/')).toMatchObject({ host: 'other' })
+  })
+  test('the own port is no target, whatever is opened', async () => {
+    const place = { own: () => ['8.8.8.8'], ownPort: () => 3000 }
+    const open = { allowInsecure: true, allowNetworks: ['127.0.0.0/8'] }
+    const own = [
+      '127.0.0.1',
+      '127.1.2.3',
+      'localhost',
+      'x.localhost',
+      '[::1]',
+      '[::ffff:127.0.0.1]',
+      '8.8.8.8',
+    ]
+    for (const host of own) {
+      expect(urlAllowed(`http://${host}:3000/`, open, place)).toBe(false)
+      expect(urlAllowed(`http://${host}:3001/`, open, place)).toBe(true)
+      expect(urlAllowed(`http://${host}:3000/`, open, { ...place, ownPort: () => null })).toBe(true)
+    }
+    const resolve: Resolve = async () => ['10.0.0.1', '127.0.0.1'].map((address) => ({ address, family: 4 }))
+    const vetted = createTargetVetting(open, { ...place, resolve })
+    expect(await vetted('http://inside.example:3000/')).toBe('forbidden')
+    expect(await vetted('http://inside.example:3001/')).toMatchObject({ host: 'inside.example:3001' })
+    const usual = createTargetVetting(open, { ownPort: () => 80, resolve })
+    expect(await usual('http://inside.example/')).toBe('forbidden')
+    expect(await usual('https://inside.example/')).toMatchObject({ host: 'inside.example' })
   })
   test('plain http to the public Internet is opened apart from everything else', async () => {
     const at = vet({ wan: ['8.8.8.8'], lan: ['10.1.1.1'] }, PLAIN)
