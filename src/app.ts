@@ -198,6 +198,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     })
     const running: Part[] = [
       { name: 'storage', start: () => undefined, stop: () => storage.close() },
+      { name: 'access', start: () => undefined, stop: access.stop },
       { name: 'whatsapp', start: () => undefined, stop: () => network.stop() },
       storage.janitor,
       studio,

@@ -1,19 +1,16 @@
-/**
- * Who is calling: accounts, bearer tokens and API keys.
- *
- * Every request looks its account and its revocations up anew (two reads of microseconds), so taking a right away works
- * at once; only the judgement of a signature is remembered.
- */
-import { fail } from '../domain/errors'
-import { asTenantId } from '../domain/ids'
-import type { Accounts, ApiKey, Plan, Principal, Scope, User } from '../domain/principal'
+/** Accounts, bearer tokens and API keys: who is calling, and what becomes of that. */
+import type { Accounts, ApiKey, KeyLimits, Plan, Principal, User } from '../domain/principal'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
-import { randomToken, sameSecret } from '../lib/token'
-import { hashApiKey, isApiKey, maskApiKey, newApiKey } from './api-keys'
+import { createJudge, isStillWorth } from './judge'
 import { createTokens } from './jwt'
-import { createPasswords } from './passwords'
-import { scopesOfKey, scopesOfUser } from './scopes'
+import { createKeyUse } from './key-use'
+import { createKeys } from './keys'
+import { createPasswords, type Hasher } from './passwords'
+import { createPeople } from './people'
+import type { Revocation, Revoked } from './revocation'
+
+export type { Revocation } from './revocation'
 
 export type AccessOptions = {
   accounts: Accounts
@@ -26,17 +23,18 @@ export type AccessOptions = {
   /** A key of the owner from the configuration. */
   fixedApiKey?: string
   log: Log
+  /** Bun's own unless given. */
+  hasher?: Hasher
 }
 
-export type Revocation = { tenantId: string; jti?: string; keyId?: string }
+export type NewAccount = { username: string; email: string; password: string }
+export type ProfileChange = Partial<Pick<User, 'email' | 'firstName' | 'lastName'>>
+export type AccountChange = Partial<Pick<User, 'role' | 'plan' | 'isActive'>>
+export type NewKey = { name: string } & Partial<KeyLimits>
 
 export interface Access {
   /** Throws `REGISTRATION_CLOSED`, `USERNAME_TAKEN`, `EMAIL_TAKEN`. The first account owns the server. */
-  register(input: {
-    username: string
-    email: string
-    password: string
-  }): Promise<{ user: User; token: string; apiKey: string }>
+  register(input: NewAccount): Promise<{ user: User; token: string; apiKey: string }>
   /** Throws `AUTH_INVALID_CREDENTIALS`, `AUTH_ACCOUNT_INACTIVE`. */
   login(input: {
     username?: string
@@ -49,38 +47,50 @@ export interface Access {
   refresh(token: string): Promise<{ token: string; expiresIn: '24h' }>
   /** Throws an `AUTH_*` error. With both credentials the API key decides. */
   authenticate(given: { authorization?: string | null; apiKey?: string | null }): Promise<Principal>
-  /** False when the credentials have been taken back or have run out, or the account may not be used any more. */
+  /** What a caller's credentials are worth now; null = nothing any more. */
+  current(principal: Principal): Principal | null
+  /** False when the credentials have been taken back, have run out or are worth less, or their account is closed. */
   holds(principal: Principal): boolean
+
+  /** Throws `EMAIL_TAKEN`, `FORBIDDEN` to a limited key. */
+  changeProfile(principal: Principal, change: ProfileChange): Promise<User>
+  /** Makes all tokens but the caller's own void. Throws `AUTH_INVALID_CREDENTIALS`, `FORBIDDEN` to a limited key. */
+  changePassword(principal: Principal, input: { currentPassword: string; newPassword: string }): Promise<void>
+  /** Closes the caller's account for good; what belongs to it is the caller's to remove. Throws `LAST_ADMIN`, `FORBIDDEN`. */
+  close(principal: Principal): Promise<void>
+
+  /** Throws `FORBIDDEN` to a key of some sessions. */
   listKeys(principal: Principal): ApiKey[]
   /** Throws `FORBIDDEN` when the caller may not do all that the new key may. The key itself is shown this once. */
-  createKey(
-    principal: Principal,
-    input: { name: string; scopes?: Scope[] },
-  ): Promise<{ key: ApiKey; apiKey: string }>
+  createKey(principal: Principal, input: NewKey): Promise<{ key: ApiKey; apiKey: string }>
+  /** Ends what the key has open. Throws `API_KEY_NOT_FOUND`, `FORBIDDEN`. */
+  changeKey(principal: Principal, id: string, change: Partial<NewKey>): Promise<ApiKey>
   /** Throws `API_KEY_NOT_FOUND`, `FORBIDDEN`. */
   removeKey(principal: Principal, id: string): Promise<void>
   /** Puts a new default key in the place of the old one. Throws `FORBIDDEN`. */
   regenerateKey(principal: Principal): Promise<{ key: ApiKey; apiKey: string }>
-  /** Called whenever a token or key has been taken back; returns how to leave. */
+
+  /** By an administrator, whatever the mode of registration. Throws `USERNAME_TAKEN`, `EMAIL_TAKEN`, `FORBIDDEN`. */
+  createAccount(
+    principal: Principal,
+    input: NewAccount & AccountChange & ProfileChange,
+  ): Promise<{ user: User; apiKey: string }>
+  /** By an administrator. Throws `USER_NOT_FOUND`, `LAST_ADMIN`, `FORBIDDEN`. */
+  changeAccount(principal: Principal, id: User['id'], change: AccountChange): Promise<User>
+  /** By an administrator; see `close`. Throws `USER_NOT_FOUND`, `LAST_ADMIN`. */
+  closeAccount(id: User['id']): Promise<void>
+
+  /** Called whenever credentials have been taken back; returns how to leave. */
   onRevoked(listener: (who: Revocation) => void): () => void
+  /** Writes when keys were last used. */
+  stop(): Promise<void>
 }
-
-const BEARER = /^Bearer +([^\s]+) *$/i
-/** Id of the key from the configuration. */
-const FIXED_KEY_ID = 'fixed'
-/** No hash has this form, so no password opens the account. */
-const NO_PASSWORD = '!'
-
-type NewUser = { username: string; email: string; passwordHash: string }
 
 /** Makes the gate. */
 export function createAccess(options: AccessOptions): Access {
-  const { accounts, clock, registration, defaultPlan, fixedApiKey, log } = options
-  const passwords = createPasswords()
-  const tokens = createTokens({ secret: options.jwtSecret, clock })
-  const listeners = new Set<(who: Revocation) => void>()
-
-  function revoked(who: Revocation): void {
+  const { accounts, clock, log } = options
+  const listeners = new Set<Revoked>()
+  const revoked: Revoked = (who) => {
     for (const listener of [...listeners]) {
       try {
         listener(who)
@@ -89,174 +99,42 @@ export function createAccess(options: AccessOptions): Access {
       }
     }
   }
-
-  function makeKey(
-    tenantId: User['id'],
-    name: string,
-    also: { scopes: Scope[] | null; isDefault: boolean },
-  ): { key: ApiKey; apiKey: string } {
-    const apiKey = newApiKey()
-    return {
-      apiKey,
-      key: {
-        id: `key_${randomToken(12)}`,
-        tenantId,
-        name,
-        hash: hashApiKey(apiKey),
-        masked: maskApiKey(apiKey),
-        scopes: also.scopes,
-        isDefault: also.isDefault,
-        createdAt: clock.now(),
-      },
-    }
-  }
-
-  function makeUser(input: NewUser, as: Pick<User, 'role' | 'plan'>): User {
-    const now = clock.now()
-    const id = asTenantId(`usr_${randomToken(12)}`)
-    return { id, ...input, ...as, isActive: true, createdAt: now, updatedAt: now }
-  }
-
-  /** The first account becomes the owner, decided in the transaction that stores it. */
-  async function addUser(input: NewUser): Promise<{ user: User; apiKey: string }> {
-    const kinds = [
-      { as: { role: 'admin', plan: 'enterprise' }, onlyFirst: true },
-      { as: { role: 'user', plan: defaultPlan }, onlyFirst: false },
-    ] as const
-    for (const { as, onlyFirst } of registration === 'open' ? kinds : kinds.slice(0, 1)) {
-      const user = makeUser(input, as)
-      const { key, apiKey } = makeKey(user.id, 'Default', { scopes: null, isDefault: true })
-      const outcome = await accounts.addUser(user, key, { onlyFirst })
-      if (outcome === 'added') return { user, apiKey }
-      if (outcome === 'username_taken') throw fail('USERNAME_TAKEN')
-      if (outcome === 'email_taken') throw fail('EMAIL_TAKEN')
-    }
-    throw fail('REGISTRATION_CLOSED')
-  }
-
-  function principalOf(
-    user: User | null,
-    scopes: (user: User) => readonly Scope[],
-    by: Principal['by'],
-  ): Principal {
-    if (!user?.isActive) throw fail('AUTH_ACCOUNT_INACTIVE')
-    const { id, username, role, plan } = user
-    return { tenantId: id, username, role, plan, scopes: scopes(user), by }
-  }
-
-  /** The owner, to whom the key of the configuration belongs; made when nobody has registered yet. */
-  async function owner(): Promise<User | null> {
-    const present = accounts.owner()
-    if (present) return present
-    const user = makeUser(
-      { username: 'owner', email: 'owner@localhost', passwordHash: NO_PASSWORD },
-      { role: 'admin', plan: 'enterprise' },
-    )
-    const { key } = makeKey(user.id, 'Default', { scopes: null, isDefault: true })
-    await accounts.addUser(user, key, { onlyFirst: true })
-    return accounts.owner()
-  }
-
-  async function byKey(apiKey: string): Promise<Principal> {
-    if (fixedApiKey !== undefined && sameSecret(apiKey, fixedApiKey)) {
-      return principalOf(await owner(), scopesOfUser, { kind: 'key', keyId: FIXED_KEY_ID })
-    }
-    const key = isApiKey(apiKey) ? accounts.keyByHash(hashApiKey(apiKey)) : null
-    if (!key) throw fail('AUTH_INVALID_API_KEY')
-    const user = accounts.userById(key.tenantId)
-    return principalOf(user, (who) => scopesOfKey(who, key), { kind: 'key', keyId: key.id })
-  }
-
-  async function byToken(token: string): Promise<Principal> {
-    const checked = await tokens.check(token)
-    if (checked === 'expired') throw fail('AUTH_TOKEN_EXPIRED')
-    if (checked === 'invalid' || accounts.isRevoked(checked.jti)) throw fail('AUTH_INVALID_TOKEN')
-    const { sub, jti, expiresAt } = checked
-    return principalOf(accounts.userById(asTenantId(sub)), scopesOfUser, { kind: 'token', jti, expiresAt })
-  }
-
-  const userOf = (principal: Principal): User => {
-    const user = accounts.userById(principal.tenantId)
-    if (!user?.isActive) throw fail('AUTH_ACCOUNT_INACTIVE')
-    return user
-  }
-
-  /** Keys are managed with the whole power of the account only: a lesser key must not make itself a greater one. */
-  function wholeAccount(principal: Principal): User {
-    const user = userOf(principal)
-    const missing = scopesOfUser(user).filter((scope) => !principal.scopes.includes(scope))
-    if (missing.length > 0) throw fail('FORBIDDEN', { requiredScope: missing[0] })
-    return user
-  }
+  const tokens = createTokens({ secret: options.jwtSecret, clock })
+  const keyUse = createKeyUse({ accounts, clock, log })
+  const keys = createKeys({ accounts, clock, revoked, upToDate: keyUse.upToDate })
+  const people = createPeople({
+    ...options,
+    passwords: createPasswords(options.hasher),
+    tokens,
+    newKey: keys.make,
+    revoked,
+  })
+  const judge = createJudge({
+    accounts,
+    tokens,
+    keyUse,
+    clock,
+    fixedApiKey: options.fixedApiKey,
+    owner: people.owner,
+  })
 
   return {
-    async register({ username, email, password }) {
-      if (registration === 'first' && accounts.countUsers() > 0) throw fail('REGISTRATION_CLOSED')
-      const passwordHash = await passwords.hash(password)
-      const { user, apiKey } = await addUser({ username, email, passwordHash })
-      const { token } = await tokens.issue(user.id)
-      log.info('An account was registered', { user: user.id, role: user.role })
-      return { user, token, apiKey }
-    },
-    async login({ username, email, password }) {
-      const name = username ?? email
-      const user = name === undefined ? null : accounts.userByLogin(name)
-      const matches = await passwords.verify(password, user?.passwordHash ?? null)
-      if (!matches || !user) throw fail('AUTH_INVALID_CREDENTIALS')
-      if (!user.isActive) throw fail('AUTH_ACCOUNT_INACTIVE')
-      const { token } = await tokens.issue(user.id)
-      return { user, token, expiresIn: '24h' }
-    },
-    async logout({ tenantId, by }) {
-      if (by.kind === 'key') {
-        throw fail('FORBIDDEN', { action: 'Delete the API key instead' }, 'An API key cannot be logged out')
-      }
-      await accounts.revokeToken(by.jti, by.expiresAt)
-      revoked({ tenantId, jti: by.jti })
-    },
+    ...people,
+    ...keys,
     async refresh(token) {
-      const { tenantId } = await byToken(token)
-      return { token: (await tokens.issue(tenantId)).token, expiresIn: '24h' }
+      const { tenantId } = await judge.byToken(token)
+      const epoch = accounts.userById(tenantId)?.tokenEpoch ?? 0
+      return { token: (await tokens.issue(tenantId, epoch)).token, expiresIn: '24h' }
     },
-    async authenticate({ authorization, apiKey }) {
-      if (apiKey) return byKey(apiKey)
-      if (!authorization) throw fail('AUTH_REQUIRED')
-      const token = BEARER.exec(authorization)?.[1]
-      if (token === undefined) throw fail('AUTH_INVALID_TOKEN')
-      return byToken(token)
-    },
-    holds({ tenantId, by }) {
-      if (!accounts.userById(tenantId)?.isActive) return false
-      if (by.kind === 'token') return by.expiresAt > clock.now() && !accounts.isRevoked(by.jti)
-      return by.keyId === FIXED_KEY_ID || accounts.keysOf(tenantId).some(({ id }) => id === by.keyId)
-    },
-    listKeys: ({ tenantId }) => accounts.keysOf(tenantId),
-    async createKey(principal, { name, scopes }) {
-      const user = wholeAccount(principal)
-      const beyond = scopes?.find((scope) => !scopesOfUser(user).includes(scope))
-      if (beyond !== undefined) throw fail('FORBIDDEN', { requiredScope: beyond })
-      const made = makeKey(user.id, name, { scopes: scopes ?? null, isDefault: false })
-      await accounts.saveKey(made.key)
-      return made
-    },
-    async removeKey(principal, id) {
-      const { id: tenantId } = wholeAccount(principal)
-      if (!(await accounts.removeKey(tenantId, id))) throw fail('API_KEY_NOT_FOUND')
-      revoked({ tenantId, keyId: id })
-    },
-    async regenerateKey(principal) {
-      const { id: tenantId } = wholeAccount(principal)
-      const old = accounts.keysOf(tenantId).filter((key) => key.isDefault)
-      const made = makeKey(tenantId, 'Default', { scopes: null, isDefault: true })
-      await accounts.replaceDefaultKey(made.key)
-      for (const key of old) revoked({ tenantId, keyId: key.id })
-      return made
-    },
+    authenticate: judge.authenticate,
+    current: judge.current,
+    holds: (principal) => isStillWorth(judge.current(principal), principal),
     onRevoked(listener) {
       listeners.add(listener)
       return () => {
         listeners.delete(listener)
       }
     },
+    stop: keyUse.stop,
   }
 }

@@ -7,6 +7,8 @@ export type TokenClaims = {
   /** User id. */
   sub: string
   jti: string
+  /** Of the account at the time of issue. */
+  epoch: number
   /** ms */
   expiresAt: number
 }
@@ -14,7 +16,7 @@ export type TokenClaims = {
 export type TokenCheck = TokenClaims | 'invalid' | 'expired'
 
 export interface Tokens {
-  issue(userId: string): Promise<{ token: string; claims: TokenClaims }>
+  issue(userId: string, epoch: number): Promise<{ token: string; claims: TokenClaims }>
   /** Judges signature and time only; revocation is the caller's to look up, each time. */
   check(token: string): Promise<TokenCheck>
 }
@@ -47,9 +49,19 @@ export function createTokens(parts: { secret: string; clock: Clock }): Tokens {
       currentDate: new Date(at),
     })
     if (!payload) return null
-    const { sub, jti, exp } = payload
+    const { sub, jti, exp, ep: epoch = 0 } = payload as Record<string, unknown>
     if (typeof sub !== 'string' || typeof jti !== 'string' || typeof exp !== 'number') return null
-    return { sub, jti, expiresAt: exp * 1_000 }
+    return typeof epoch === 'number' ? { sub, jti, epoch, expiresAt: exp * 1_000 } : null
+  }
+
+  /** Ours say what they are and no more: nothing in a header may point to a key or a file. */
+  function hasOurHeader(token: string): boolean {
+    try {
+      const header: unknown = JSON.parse(Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString())
+      return !!header && Object.keys(header).sort().join() === 'alg,typ'
+    } catch {
+      return false
+    }
   }
 
   /** The time at which an unverified token says it ends (ms). */
@@ -64,11 +76,11 @@ export function createTokens(parts: { secret: string; clock: Clock }): Tokens {
   }
 
   return {
-    async issue(userId) {
+    async issue(userId, epoch) {
       const exp = Math.floor(clock.now() / 1_000) + LIFETIME
       const jti = randomToken(16)
-      const token = await plugin.sign({ sub: userId, jti, exp })
-      return { token, claims: { sub: userId, jti, expiresAt: exp * 1_000 } }
+      const token = await plugin.sign({ sub: userId, jti, exp, ep: epoch })
+      return { token, claims: { sub: userId, jti, epoch, expiresAt: exp * 1_000 } }
     },
     async check(token) {
       if (token.length > LONGEST) return 'invalid'
@@ -76,6 +88,7 @@ export function createTokens(parts: { secret: string; clock: Clock }): Tokens {
       const key = sha256Hex(token)
       const known = checked.get(key)
       if (known) return known.expiresAt > now ? known : 'expired'
+      if (!hasOurHeader(token)) return 'invalid'
       const claims = await verify(token, now)
       if (claims) {
         if (checked.size >= CACHE) checked.clear()

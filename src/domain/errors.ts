@@ -52,6 +52,12 @@ const CATALOGUE = {
     action: 'Log in, or use another address',
   },
   API_KEY_NOT_FOUND: { status: 404, says: 'API key not found' },
+  USER_NOT_FOUND: { status: 404, says: 'Account not found' },
+  LAST_ADMIN: {
+    status: 409,
+    says: 'This is the last active administrator',
+    action: 'Make another account an administrator first',
+  },
   RATE_LIMIT_EXCEEDED: { status: 429, says: 'Too many requests', action: 'Wait as long as Retry-After says' },
   IDEMPOTENCY_KEY_REUSED: {
     status: 409,

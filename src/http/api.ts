@@ -79,7 +79,7 @@ export function createApi(parts: ApiParts) {
   const crossing = crossOrigin(parts.corsOrigins, parts.publicUrl)
   const guard = makeGuard({
     authenticate: access.authenticate,
-    holds: access.holds,
+    current: access.current,
     tickets,
     addressOf: addressReader(parts.trustedProxies),
     originAllowed: crossing.allowed,

@@ -48,8 +48,10 @@ export function createCredentialWatch({
     leaveAccess = access.onRevoked(({ tenantId, jti, keyId }) => {
       for (const one of [...all]) {
         const { tenantId: own, by } = one.principal
-        const same = by.kind === 'token' ? jti === by.jti : keyId === by.keyId
-        if (own === tenantId && same) endOf(one)
+        if (own !== tenantId) continue
+        const named = by.kind === 'token' ? jti === by.jti : keyId === by.keyId
+        // Neither a token nor a key is named: whatever of the account does not hold any more.
+        if (named || (jti === undefined && keyId === undefined && !access.holds(one.principal))) endOf(one)
       }
     })
     cancelLook = clock.after(LOOK_EVERY, look)

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { fail } from '../domain/errors'
 import type { SessionId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
+import { reaches } from '../domain/principal'
 import type { Session } from '../domain/session'
 import type { Clock } from '../lib/clock'
 import { parseWish, type Wish } from '../stream/parse'
@@ -76,12 +77,13 @@ export function wishOf(
 }
 
 /**
- * Whether this address may hear of a session: its whitelist holds wherever its events come out. It is asked for each
- * event, since settings change; a session that is no more has none.
+ * Whether this caller may hear of a session: the list of its key and the session's whitelist hold wherever events come
+ * out. It is asked for each event, since settings change; of a session that is no more, its id alone can be judged.
  */
 export const admits =
-  ({ find }: Pick<EventRoutesParts, 'find'>, { address }: Caller) =>
+  ({ find }: Pick<EventRoutesParts, 'find'>, { principal, address }: Caller) =>
   (id: SessionId): boolean => {
     const session = find(id)
-    return session === null || isAdmitted(session, address)
+    const { tenantId } = principal
+    return reaches(principal, { id, tenantId }) && (session === null || isAdmitted(session, address))
   }

@@ -5,7 +5,7 @@
 import { Elysia } from 'elysia'
 import { fail } from '../domain/errors'
 import type { SessionId } from '../domain/ids'
-import type { Principal, Scope } from '../domain/principal'
+import { type Principal, reaches, type Scope } from '../domain/principal'
 import type { Session } from '../domain/session'
 import { networkSet } from '../lib/networks'
 import type { Tickets } from './tickets'
@@ -16,8 +16,8 @@ export type Caller = { principal: Principal; address: string }
 
 export type GuardParts = {
   authenticate(given: { authorization: string | null; apiKey: string | null }): Promise<Principal>
-  /** False when they have been taken back or have run out since `authenticate` took them. */
-  holds(principal: Principal): boolean
+  /** What credentials are worth now that `authenticate` took earlier; null = nothing any more. */
+  current(principal: Principal): Principal | null
   tickets: Tickets
   addressOf(headers: Headers, peer: string | null): string
   /** True when a browser page of this origin may open a WebSocket here. */
@@ -48,11 +48,14 @@ export function guard(parts: GuardParts) {
     detail: { [ACCESS]: access } as object,
     transform: async ({ request, server, query }: GuardContext) => {
       const principal = await principalOf(request, query, parts)
+      const peer = server?.requestIP(request)?.address ?? null
+      const address = parts.addressOf(request.headers, peer)
+      // An address that is not known is on no list.
+      if (!isListed(principal.ipAllowlist, address)) throw fail('IP_NOT_ALLOWED')
       const needed = [access].flat() as Access[]
       const missing = needed.find((scope) => scope !== 'account' && !principal.scopes.includes(scope))
       if (missing) throw fail('FORBIDDEN', { requiredScope: missing })
-      const peer = server?.requestIP(request)?.address ?? null
-      callers.set(request, { principal, address: parts.addressOf(request.headers, peer) })
+      callers.set(request, { principal, address })
     },
     resolve: ({ request }) => {
       const caller = callers.get(request)
@@ -72,7 +75,7 @@ type GuardContext = {
 async function principalOf(
   request: Request,
   query: Record<string, unknown>,
-  { authenticate, holds, tickets, originAllowed }: GuardParts,
+  { authenticate, current, tickets, originAllowed }: GuardParts,
 ): Promise<Principal> {
   const { headers } = request
   const upgrading = headers.get('upgrade')?.toLowerCase() === 'websocket'
@@ -82,9 +85,9 @@ async function principalOf(
   }
   // A ticket is taken where browsers cannot set headers; anywhere else a secret in a URL is ignored.
   if ((upgrading || isEventSource(request)) && typeof query.ticket === 'string') {
-    const principal = tickets.redeem(query.ticket)
-    if (!principal || !holds(principal))
-      throw fail('AUTH_INVALID_TOKEN', undefined, 'This ticket is not valid any more')
+    const issued = tickets.redeem(query.ticket)
+    const principal = issued && current(issued)
+    if (!principal) throw fail('AUTH_INVALID_TOKEN', undefined, 'This ticket is not valid any more')
     return principal
   }
   return await authenticate({ authorization: headers.get('authorization'), apiKey: headers.get('x-api-key') })
@@ -105,6 +108,12 @@ export function assertGuarded(
   if (open.length > 0) throw new Error(`Routes without a guard: ${open.join(', ')}`)
 }
 
+/** Refuses what concerns the account as a whole to a key of some sessions. Throws `FORBIDDEN`. */
+export function wholeAccount({ principal }: Caller): void {
+  if (principal.sessionIds === null) return
+  throw fail('FORBIDDEN', { action: 'Use a key of the whole account' }, 'This key is for some sessions only')
+}
+
 /** The caller's own session, or `SESSION_NOT_FOUND`: another tenant's sessions do not exist. */
 export type SessionGate = (caller: Caller, id: string) => Session
 
@@ -112,21 +121,24 @@ export const sessionGate =
   (find: (id: SessionId) => Session | null): SessionGate =>
   ({ principal, address }, id) => {
     const session = find(id as SessionId)
-    if (!session || session.tenantId !== principal.tenantId) throw fail('SESSION_NOT_FOUND')
+    if (!session || !reaches(principal, session)) throw fail('SESSION_NOT_FOUND')
     if (!isAdmitted(session, address)) throw fail('IP_NOT_ALLOWED')
     return session
   }
 
-/** Networks of whitelists, each read once; a change of settings makes a new list. */
+/** Networks of lists, each read once; a change makes a new list. */
 const networks = new WeakMap<readonly string[], ReturnType<typeof networkSet>>()
 
-/** Whether a session's own whitelist lets this address see it. */
-export function isAdmitted(
-  { settings: { ipWhitelist } }: Pick<Session, 'settings'>,
-  address: string,
-): boolean {
-  if (ipWhitelist.length === 0) return true
-  const known = networks.get(ipWhitelist) ?? networkSet(ipWhitelist)
-  networks.set(ipWhitelist, known)
+/** Whether a list of addresses and ranges lets this one through; an empty one lets everybody. */
+function isListed(list: readonly string[], address: string): boolean {
+  if (list.length === 0) return true
+  const known = networks.get(list) ?? networkSet(list)
+  networks.set(list, known)
   return known.has(address)
 }
+
+/** Whether a session's own whitelist lets this address see it. */
+export const isAdmitted = (
+  { settings: { ipWhitelist } }: Pick<Session, 'settings'>,
+  address: string,
+): boolean => isListed(ipWhitelist, address)

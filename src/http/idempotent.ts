@@ -33,19 +33,21 @@ const KEY = /^[\x21-\x7e]{1,255}$/
 export function createIdempotent(store: Idempotency): Idempotent {
   return async (context, run, status) => {
     const { request, caller, body, set } = context
-    const key = request.headers.get('idempotency-key')
+    const given = request.headers.get('idempotency-key')
     const finished = <Answer>(answer: Answer, of: number | ((answer: Answer) => number)): Answer => {
       set.status = typeof of === 'number' ? of : of(answer)
       return answer
     }
-    if (key === null) return finished(await run(undefined), status)
-    if (!KEY.test(key)) {
+    if (given === null) return finished(await run(undefined), status)
+    if (!KEY.test(given)) {
       throw fail('VALIDATION_ERROR', {
         in: 'headers',
         fields: [{ path: '/idempotency-key', message: 'Must have 1 to 255 visible ASCII characters' }],
       })
     }
-    const { tenantId } = caller.principal
+    const { tenantId, sessionIds, by } = caller.principal
+    // What others have asked for is not there for a key of some sessions.
+    const key = sessionIds !== null && by.kind === 'key' ? `${by.keyId} ${given}` : given
     const requestHash = sha256Hex(
       `${request.method} ${new URL(request.url).pathname}\n${JSON.stringify(body)}`,
     )

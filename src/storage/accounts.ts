@@ -1,8 +1,8 @@
 /** Accounts, their keys, and tokens that were taken back. */
 import type { Database } from 'bun:sqlite'
-import { and, asc, eq, or, sql } from 'drizzle-orm'
+import { and, asc, eq, ne, or, sql } from 'drizzle-orm'
 import type { BunSQLiteDatabase } from 'drizzle-orm/bun-sqlite'
-import { asTenantId } from '../domain/ids'
+import { asTenantId, type SessionId } from '../domain/ids'
 import type { Accounts, ApiKey, Scope, User } from '../domain/principal'
 import type { GroupCommit, Tx } from './group-commit'
 import { apiKeys, idempotency, revokedTokens, users } from './schema'
@@ -17,7 +17,12 @@ const userOf = (row: typeof users.$inferSelect): User => ({
   id: asTenantId(row.id),
   username: row.username,
   email: row.email,
+  firstName: row.firstName,
+  lastName: row.lastName,
   passwordHash: row.passwordHash,
+  tokenEpoch: row.tokenEpoch,
+  keptToken: row.keptToken,
+  leaving: row.leaving,
   role: row.role,
   plan: row.plan,
   isActive: row.isActive,
@@ -32,6 +37,10 @@ const apiKeyOf = (row: typeof apiKeys.$inferSelect): ApiKey => ({
   hash: row.hash,
   masked: row.masked,
   scopes: row.scopes as Scope[] | null,
+  sessionIds: row.sessionIds as SessionId[] | null,
+  ipAllowlist: row.ipAllowlist ?? [],
+  expiresAt: row.expiresAt,
+  lastUsedAt: row.lastUsedAt,
   isDefault: row.isDefault,
   createdAt: row.createdAt,
 })
@@ -70,6 +79,20 @@ export function createAccounts(parts: {
     .from(apiKeys)
     .where(eq(apiKeys.hash, sql.placeholder('hash')))
     .prepare()
+  const byKeyId = db
+    .select()
+    .from(apiKeys)
+    .where(eq(apiKeys.id, sql.placeholder('id')))
+    .prepare()
+  const used = parts.database.prepare<unknown, [number, string]>(
+    'UPDATE api_keys SET last_used_at = max(ifnull(last_used_at, 0), ?) WHERE id = ?',
+  )
+  /** Administrators that can log in, beside one account. */
+  const otherAdmins = db
+    .select({ n: sql<number>`count(*)` })
+    .from(users)
+    .where(and(eq(users.role, 'admin'), eq(users.isActive, true), ne(users.id, sql.placeholder('id'))))
+    .prepare()
   const revoked = parts.database.prepare<{ one: number }, [string]>(
     'SELECT 1 AS one FROM revoked_tokens WHERE jti = ?',
   )
@@ -90,6 +113,8 @@ export function createAccounts(parts: {
       return work(tx)
     })
   const countUsers = () => count.get()?.n ?? 0
+  const isLastAdmin = ({ id, role, isActive }: Pick<User, 'id' | 'role' | 'isActive'>): boolean =>
+    role === 'admin' && isActive && (otherAdmins.get({ id })?.n ?? 0) === 0
 
   return {
     countUsers,
@@ -119,6 +144,50 @@ export function createAccounts(parts: {
           .run()
         db.insert(apiKeys).values(keyRow(key)).run()
         return 'added'
+      }),
+    listUsers({ limit, offset }) {
+      const rows = db
+        .select()
+        .from(users)
+        .orderBy(asc(users.createdAt), asc(users.id))
+        .limit(limit)
+        .offset(offset)
+        .all()
+      return { users: rows.map(userOf), total: countUsers() }
+    },
+    changeUser: (id, change, at) =>
+      write(() => {
+        const present = byId.get({ id })
+        if (!present) return 'missing'
+        const { role = present.role, isActive = present.isActive } = change
+        if ((role !== 'admin' || !isActive) && isLastAdmin(userOf(present))) return 'last_admin'
+        const emailKey = change.email === undefined ? present.emailKey : keyOf(change.email)
+        const holder = byLogin.get({ login: emailKey })
+        if (holder && holder.id !== id) return 'email_taken'
+        db.update(users)
+          .set({ ...change, emailKey, updatedAt: at })
+          .where(eq(users.id, id))
+          .run()
+        return 'changed'
+      }),
+    beginRemoval: (id) =>
+      write(() => {
+        const present = byId.get({ id })
+        if (!present) return 'missing'
+        if (isLastAdmin(userOf(present)) && countUsers() > 1) return 'last_admin'
+        db.update(users).set({ isActive: false, leaving: true }).where(eq(users.id, id)).run()
+        return 'begun'
+      }),
+    leaving: () => db.select().from(users).where(eq(users.leaving, true)).all().map(userOf),
+    keyById: (id) =>
+      remember(`key id ${id}`, () => {
+        const row = byKeyId.get({ id })
+        return row ? apiKeyOf(row) : null
+      }),
+    // Nothing that is remembered goes by the time of the last use.
+    usedKeys: (times) =>
+      writer.run(() => {
+        for (const [id, at] of times) used.run(at, id)
       }),
     keyByHash: (hash) =>
       remember(`key ${hash}`, () => {

@@ -40,6 +40,11 @@ export const users = sqliteTable(
     isActive: flag('is_active'),
     createdAt: integer('created_at').notNull(),
     updatedAt: integer('updated_at').notNull(),
+    firstName: text('first_name'),
+    lastName: text('last_name'),
+    tokenEpoch: integer('token_epoch').notNull().default(0),
+    keptToken: text('kept_token'),
+    leaving: flag('leaving').default(false),
   },
   (t) => [uniqueIndex('users_by_username').on(t.usernameKey), uniqueIndex('users_by_email').on(t.emailKey)],
 )
@@ -55,6 +60,10 @@ export const apiKeys = sqliteTable(
     scopes: text('scopes', { mode: 'json' }).$type<string[]>(),
     isDefault: flag('is_default'),
     createdAt: integer('created_at').notNull(),
+    sessionIds: text('session_ids', { mode: 'json' }).$type<string[]>(),
+    ipAllowlist: text('ip_allowlist', { mode: 'json' }).$type<string[]>(),
+    expiresAt: integer('expires_at'),
+    lastUsedAt: integer('last_used_at'),
   },
   (t) => [uniqueIndex('api_keys_by_hash').on(t.hash), index('api_keys_by_tenant').on(t.tenant, t.createdAt)],
 )

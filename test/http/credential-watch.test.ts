@@ -12,10 +12,12 @@ const principal = (by: Principal['by'], tenantId = TENANT): Principal => ({
   role: 'user',
   plan: 'free',
   scopes: ['sessions:read'],
+  sessionIds: null,
+  ipAllowlist: [],
   by,
 })
-const token = (jti: string) => principal({ kind: 'token', jti, expiresAt: 0 })
-const key = (keyId: string) => principal({ kind: 'key', keyId })
+const token = (jti: string) => principal({ kind: 'token', jti, epoch: 0, expiresAt: 0 })
+const key = (keyId: string) => principal({ kind: 'key', keyId, expiresAt: null })
 
 let clock: ManualClock
 let bad: Set<string>
@@ -55,13 +57,23 @@ describe('credentials of what is open for long', () => {
     watch(token('one'), () => ended.push('one'))
     watch(token('two'), () => ended.push('two'))
     watch(key('one'), () => ended.push('key one'))
-    watch(principal({ kind: 'token', jti: 'one', expiresAt: 0 }, asTenantId('tenant-2')), () =>
+    watch(principal({ kind: 'token', jti: 'one', epoch: 0, expiresAt: 0 }, asTenantId('tenant-2')), () =>
       ended.push('of another account'),
     )
     revoke({ tenantId: TENANT, jti: 'one' })
     expect(ended).toEqual(['one'])
     revoke({ tenantId: TENANT, keyId: 'one' })
     expect(ended).toEqual(['one', 'key one'])
+  })
+
+  test('of an account end at once as far as they do not hold any more', () => {
+    watch(token('one'), () => ended.push('one'))
+    watch(key('two'), () => ended.push('two'))
+    bad.add('two')
+    revoke({ tenantId: asTenantId('tenant-2') })
+    expect(ended).toEqual([])
+    revoke({ tenantId: TENANT })
+    expect(ended).toEqual(['two'])
   })
 
   test('end it within a second when they do not hold any more, whoever did it', async () => {
