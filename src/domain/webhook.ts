@@ -165,9 +165,15 @@ export interface Webhooks {
   position(): number
   /** The next delivery of each lane (endpoint and session, and what is set aside of them) that is due; at most `limit`. */
   due(now: number, limit: number, busy: ReadonlySet<string>): DueDelivery[]
+  /**
+   * What stands behind a delivery that is under way, in its lane's order: each call gives another, or null when there is
+   * none at hand, and after anything of the lane was taken back. An aside delivery has nothing behind it.
+   */
+  following(delivery: DueDelivery): () => DueDelivery | null
   /** The next moment at which something is due, or null. */
   nextDueAt(): number | null
-  record(delivery: DueDelivery, outcome: Outcome, next: NextAttempt | null): Promise<void>
+  /** With `goesOn` its lane stays taken, as the one behind it is under way already. */
+  record(delivery: DueDelivery, outcome: Outcome, next: NextAttempt | null, goesOn?: boolean): Promise<void>
   queueCounts(tenantId: TenantId): { pending: number; processing: number; failed: number; retrying: number }
   /** Newest first; `total` counts up to `COUNTED`. */
   deliveries(query: DeliveryQuery): { deliveries: Delivery[]; total: number; hasMore: boolean }

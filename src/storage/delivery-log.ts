@@ -277,7 +277,10 @@ export function createDeliveryLog(parts: {
       let sum = 0
       for (const state of ['open', 'aside']) {
         for (let gone = PAGE; gone === PAGE; sum += gone) {
-          gone = await writer.run(() => dropSome.run(session.number, state, PAGE).changes)
+          gone = await writer.run((tx) => {
+            endpoints.takeBack(tx)
+            return dropSome.run(session.number, state, PAGE).changes
+          })
         }
       }
       // What came meanwhile keeps its lane.

@@ -41,6 +41,10 @@ export interface Endpoints extends SettingsEndpoints {
   /** Begins or ends a time of nothing but failure. */
   noteOutcome(tx: Tx, number: number, ok: boolean): void
   remove(tx: Tx, number: number): void
+  /** Deliveries that wait are dropped in this transaction: what was read of them before does not count any more. */
+  takeBack(tx: Tx): void
+  /** How often that has happened. */
+  takenBack(): number
   /** Removes all endpoints of an account. */
   forgetTenant(tx: Tx, tenant: string): void
 }
@@ -261,7 +265,14 @@ export function createEndpoints(parts: {
     })
   }
 
+  let takenBack = 0
+  const takeBack = (tx: Tx): void =>
+    tx.afterCommit(() => {
+      takenBack += 1
+    })
+
   function remove(tx: Tx, number: number): void {
+    takeBack(tx)
     dropDeliveries.run(number)
     dropLanes.run(number)
     drop.run(number)
@@ -314,11 +325,14 @@ export function createEndpoints(parts: {
     save,
     noteOutcome,
     remove,
+    takeBack,
+    takenBack: () => takenBack,
     follow,
     forgetTenant(tx, tenant) {
       for (const one of [...stored.values()]) if (one.endpoint.tenantId === tenant) remove(tx, one.number)
     },
     forget(tx, number) {
+      takeBack(tx)
       dropSessionDeliveries.run(number)
       dropSessionLanes.run(number)
       dropCounts.run(number)

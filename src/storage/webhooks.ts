@@ -14,13 +14,15 @@ import type { Log } from '../lib/log'
 import { createDeliveryLog, deliveryId } from './delivery-log'
 import { type Endpoints, PARKED, type StoredEndpoint } from './endpoints'
 import { EVENT_CODE } from './event-codes'
-import type { GroupCommit } from './group-commit'
+import type { GroupCommit, Tx } from './group-commit'
 import type { StoredJournal } from './journal'
 import type { Meta } from './meta'
 import type { Numbers } from './numbers'
 
 /** Journal entries that one `fanOut` reads at most. */
 const PAGE = 1_000
+/** Deliveries of a lane that are looked up at a time, beside its first. */
+const AHEAD = 15
 
 type Lane = { endpoint: number; session: number; aside: number; due_at: number }
 
@@ -48,8 +50,8 @@ export function createWebhooks(parts: {
     'SELECT min(due_at) AS at FROM lanes WHERE due_at < ?',
   )
   type Head = { seq: number; attempts: number; due_at: number | null }
-  const headOf = database.prepare<Head, [number, number]>(
-    "SELECT seq, attempts, due_at FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' ORDER BY seq LIMIT 1",
+  const openAfter = database.prepare<Head, [number, number, number, number]>(
+    "SELECT seq, attempts, due_at FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' AND seq > ? ORDER BY seq LIMIT ?",
   )
   const isMore = database.prepare<{ seq: number }, [number, number]>(
     "SELECT seq FROM deliveries WHERE endpoint = ? AND session = ? AND state = 'open' LIMIT 1",
@@ -95,6 +97,8 @@ export function createWebhooks(parts: {
   let storedPosition = position
   /** Deliveries handed out and not yet recorded: lane → tenant. */
   const handedOut = new Map<string, string>()
+  /** The lane of a delivery that has others behind it. */
+  const longLane = new WeakMap<DueDelivery, { one: StoredEndpoint; session: number }>()
 
   const filters = new WeakMap<Endpoint, (event: string) => boolean>()
   function wants(endpoint: Endpoint, event: string): boolean {
@@ -132,20 +136,12 @@ export function createWebhooks(parts: {
       .catch((error) => log.error('A void webhook delivery cannot be removed', { error: String(error) }))
   }
 
-  function deliveryOf(lane: Lane): DueDelivery | null {
-    const one = endpoints.byNumber(lane.endpoint)
-    const head = (lane.aside === 1 ? asideHeadOf : headOf).get(lane.endpoint, lane.session)
-    if (!one || !head) {
-      discard(lane, head?.seq ?? null)
-      return null
-    }
+  /** Null when its event is not kept any more. */
+  function deliveryOf(one: StoredEndpoint, head: Head, aside: boolean): DueDelivery | null {
     const entry = journal.read(head.seq - 1, 1)[0]
-    if (entry?.seq !== head.seq) {
-      discard(lane, head.seq)
-      return null
-    }
+    if (entry?.seq !== head.seq) return null
     return {
-      id: deliveryId(lane.endpoint, head.seq),
+      id: deliveryId(one.number, head.seq),
       endpoint: one.endpoint,
       sessionId: entry.sessionId,
       seq: head.seq,
@@ -153,8 +149,20 @@ export function createWebhooks(parts: {
       event: entry.event,
       json: entry.json,
       attempt: head.attempts + 1,
-      aside: lane.aside === 1,
+      aside,
     }
+  }
+
+  function firstOf(lane: Lane): DueDelivery | null {
+    const one = endpoints.byNumber(lane.endpoint)
+    const aside = lane.aside === 1
+    const [head, second] = aside
+      ? [asideHeadOf.get(lane.endpoint, lane.session)]
+      : openAfter.all(lane.endpoint, lane.session, 0, 2)
+    const delivery = one && head ? deliveryOf(one, head, aside) : null
+    if (!delivery) discard(lane, head?.seq ?? null)
+    else if (one && second) longLane.set(delivery, { one, session: lane.session })
+    return delivery
   }
 
   const visible = (tenantId: string, sessionId: string): Endpoint[] =>
@@ -177,7 +185,7 @@ export function createWebhooks(parts: {
         aside: lane.aside === 1,
       })
       if (busy.has(name)) continue
-      const delivery = deliveryOf(lane)
+      const delivery = firstOf(lane)
       if (!delivery) continue
       handedOut.set(name, delivery.endpoint.tenantId)
       found.push(delivery)
@@ -257,12 +265,27 @@ export function createWebhooks(parts: {
       if (endpoints.none()) return []
       return lookOnce(now, limit, busy)
     },
+    following(first) {
+      const lane = longLane.get(first)
+      if (!lane) return () => null
+      const { one, session } = lane
+      const asOf = endpoints.takenBack()
+      let ahead: Head[] | null = null
+      return () => {
+        ahead ??= openAfter.all(one.number, session, first.seq, AHEAD)
+        const current = endpoints.byNumber(one.number)
+        // Rows that were taken back, and endpoints that do not want any, are seen before each post as they are then.
+        if (!current?.endpoint.isActive || current.doomed || endpoints.takenBack() !== asOf) return null
+        const head = ahead.shift()
+        return head ? deliveryOf(current, head, false) : null
+      }
+    },
     nextDueAt: () => (endpoints.none() ? null : (nextDue.get(PARKED)?.at ?? null)),
-    async record(delivery, outcome, next) {
+    async record(delivery, outcome, next, goesOn = false) {
       const { attempt, aside } = delivery
       const state = outcome.ok ? 'done' : next === null ? 'dead' : next.aside || aside ? 'aside' : 'open'
-      const goesOn = state === 'open' || state === 'aside'
-      await writer.run((tx) => {
+      const triedAgain = state === 'open' || state === 'aside'
+      const note = (tx: Tx): void => {
         const one = endpoints.byId(delivery.endpoint.id)
         if (!one) return
         const session = numbers.ensureSessionNumber(tx, delivery.sessionId)
@@ -272,7 +295,7 @@ export function createWebhooks(parts: {
           response: outcome.status,
           says: outcome.ok ? null : outcome.says,
           duration: Math.round(outcome.durationMs),
-          finishedAt: goesOn ? null : clock.now(),
+          finishedAt: triedAgain ? null : clock.now(),
           dueAt: state === 'aside' ? (next?.at ?? null) : null,
           endpoint: one.number,
           session,
@@ -281,7 +304,7 @@ export function createWebhooks(parts: {
         })
         if (changes === 0) return
         endpoints.noteOutcome(tx, one.number, outcome.ok)
-        if (one.doomed && !goesOn) {
+        if (one.doomed && !triedAgain) {
           endpoints.remove(tx, one.number)
           return
         }
@@ -291,14 +314,16 @@ export function createWebhooks(parts: {
           const code = EVENT_CODE[delivery.event as EventName]
           count.run(session, code, successful, failed, Math.round(outcome.durationMs), clock.now())
         }
+        if (goesOn) return
         if (state === 'open') {
           setLane.run(one.number, session, 0, one.endpoint.isActive ? (next?.at ?? clock.now()) : PARKED)
           return
         }
         if (!aside) advance(one, one.number, session, false)
         if (state === 'aside' || aside) advance(one, one.number, session, true)
-      })
-      handedOut.delete(laneOf(delivery))
+      }
+      await writer.run(note, goesOn ? 'soon' : 'now')
+      if (!goesOn) handedOut.delete(laneOf(delivery))
     },
     ...createDeliveryLog({
       database,

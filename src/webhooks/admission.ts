@@ -34,6 +34,8 @@ type Standing = { of: 'unknown' | 'answering' | 'failing'; inFlight: number; slo
 export type Place = {
   /** The attempt takes long; gives its fresh place back. */
   slow(): void
+  /** It was answered at once and another of the same endpoint takes its place; false when that one had to ask. */
+  passOn(): boolean
   /** The attempt has ended. */
   leave(answered: boolean): void
 }
@@ -95,6 +97,11 @@ export function createAdmission(limits: AdmissionLimits): Admission {
           state = 'slow'
           fresh -= 1
           standing.slow += 1
+        },
+        passOn() {
+          if (state !== 'fresh' || standing.slow > 0) return false
+          standing.of = 'answering'
+          return true
         },
         leave(answered) {
           if (state === 'gone') return

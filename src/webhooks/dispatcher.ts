@@ -27,6 +27,8 @@ import { postTo, type Sender } from './sender'
 
 /** An attempt that takes longer gives its place to others (ms). */
 const SLOW_AFTER = 250
+/** A lane's turn ends after so many deliveries, or so long (ms); then those that wait for a place come first. */
+const TURN = { deliveries: 16, ms: 100 }
 /** While attempts are in flight the earliest due time may belong to one of them and hide the next (ms). */
 const RECHECK_WHILE_BUSY = 1_000
 /** Longest sleep, so that a change of the machine's clock is noticed (ms). */
@@ -154,21 +156,44 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   }
 
   function launch(delivery: DueDelivery): void {
-    const task = attempt(delivery).finally(() => running.delete(task))
+    const task = turn(delivery).finally(() => running.delete(task))
     running.add(task)
   }
 
-  async function attempt(delivery: DueDelivery): Promise<void> {
-    const { endpoint } = delivery
-    const place = admission.enter(endpoint.id)
-    const disarm = clock.after(SLOW_AFTER, () => giveBack(endpoint.id, place.slow))
-    const { outcome } = await sender.post(postTo(endpoint, delivery, clock.now()), cutting.signal)
-    disarm()
-    giveBack(endpoint.id, () => place.leave(outcome.ok))
-    if (cutting.signal.aborted) return
-    if (outcome.ok) faultPoint('webhook answered')
-    await settle(delivery, outcome)
-    busy.delete(laneOf(delivery))
+  /**
+   * Posts a delivery and, while its endpoint takes them at once, those behind it in its lane. Their outcomes are written
+   * together meanwhile; the lane stays busy until all of them are on disk, else the same bytes would be posted again.
+   */
+  async function turn(first: DueDelivery): Promise<void> {
+    const place = admission.enter(first.endpoint.id)
+    const following = webhooks.following(first)
+    const end = clock.monotonic() + TURN.ms
+    const notes: Promise<void>[] = []
+    let refused = false
+    const onRefused = () => {
+      refused = true
+    }
+    for (let delivery: DueDelivery | null = first; delivery; ) {
+      const current: DueDelivery = delivery
+      const { id } = current.endpoint
+      const disarm = clock.after(SLOW_AFTER, () => giveBack(id, place.slow))
+      const { outcome } = await sender.post(postTo(current.endpoint, current, clock.now()), cutting.signal)
+      disarm()
+      const isOver =
+        !outcome.ok ||
+        refused ||
+        stopping.signal.aborted ||
+        notes.length + 1 >= TURN.deliveries ||
+        clock.monotonic() >= end
+      delivery = !isOver && place.passOn() ? following() : null
+      if (delivery) unpark(id)
+      else giveBack(id, () => place.leave(outcome.ok))
+      if (cutting.signal.aborted) break
+      if (outcome.ok) faultPoint('webhook answered')
+      notes.push(settle(current, outcome, delivery !== null, onRefused))
+    }
+    await Promise.all(notes)
+    busy.delete(laneOf(first))
     wake()
   }
 
@@ -181,12 +206,18 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     if (cutShort) wake()
   }
 
-  /** Notes the outcome; the lane stays busy until it is on disk, else the same bytes would be posted again. */
-  async function settle(delivery: DueDelivery, outcome: Outcome): Promise<void> {
+  /** Notes the outcome, as often as it takes. */
+  async function settle(
+    delivery: DueDelivery,
+    outcome: Outcome,
+    goesOn: boolean,
+    onRefused: () => void,
+  ): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await note(delivery, outcome)
+        return await note(delivery, outcome, goesOn)
       } catch (error) {
+        onRefused()
         log.error('The outcome of a webhook delivery cannot be stored yet', { error: String(error) })
       }
       try {
@@ -198,8 +229,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     }
   }
 
-  async function note(delivery: DueDelivery, outcome: Outcome): Promise<void> {
-    if (outcome.ok) return webhooks.record(delivery, outcome, null)
+  async function note(delivery: DueDelivery, outcome: Outcome, goesOn: boolean): Promise<void> {
+    if (outcome.ok) return webhooks.record(delivery, outcome, null, goesOn)
     log.debug('A webhook delivery has failed', {
       endpoint: delivery.endpoint.id,
       session: delivery.sessionId,

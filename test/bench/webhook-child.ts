@@ -1,6 +1,6 @@
 /**
  * One measurement of webhook deliveries in a process of its own: `webhook-child.ts sink` answers 204, and hangs below
- * `/hang/`; `bare|wabun|hanging <sink url>` post to it and print `{"perSecond": n}`.
+ * `/hang/`; `bare|wabun|hanging <sink url>` post to it and print `{"perSecond": n, "cpuMicros": n}`.
  */
 import type { SessionId } from '../../src/domain/ids'
 import { systemClock } from '../../src/lib/clock'
@@ -20,6 +20,18 @@ const TEXT = 'x'.repeat(800)
 
 const sessionOf = (n: number) => n.toString(16).padStart(32, '0') as SessionId
 
+type Measured = { perSecond: number; cpuMicros: number }
+
+/** Begins to measure; the returned function says what `posts` posts have cost since. */
+function measure(): (posts: number) => Measured {
+  const started = performance.now()
+  const before = process.cpuUsage()
+  return (posts) => {
+    const { user, system } = process.cpuUsage(before)
+    return { perSecond: (posts / (performance.now() - started)) * 1_000, cpuMicros: (user + system) / posts }
+  }
+}
+
 function sink(): void {
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -35,9 +47,9 @@ function sink(): void {
 }
 
 /** The least that signed posts cost: the same bodies, the same headers, nothing kept. */
-async function bare(url: string): Promise<number> {
+async function bare(url: string): Promise<Measured> {
   const secret = newWebhookSecret()
-  const started = performance.now()
+  const measured = measure()
   let next = 0
   const post = async () => {
     for (let n = next++; n < POSTS; n = next++) {
@@ -51,11 +63,11 @@ async function bare(url: string): Promise<number> {
     }
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, post))
-  return (POSTS / (performance.now() - started)) * 1_000
+  return measured(POSTS)
 }
 
 /** Committed events, turned into rows, posted, and noted on disk; those of the first endpoints to receivers that hang. */
-async function wabun(url: string, hanging: number): Promise<number> {
+async function wabun(url: string, hanging: number): Promise<Measured> {
   const rig = makeRig()
   const storage = rig.open({ sync: 'full' })
   const numbers = Array.from({ length: ENDPOINTS }, (_, n) => n)
@@ -94,8 +106,8 @@ async function wabun(url: string, hanging: number): Promise<number> {
   const delivery = createWebhookDelivery({
     webhooks: {
       ...webhooks,
-      async record(taken, outcome, next) {
-        await webhooks.record(taken, outcome, next)
+      async record(taken, outcome, ...more) {
+        await webhooks.record(taken, outcome, ...more)
         if (outcome.ok) done += 1
         if (done === wanted) all.resolve()
       },
@@ -113,18 +125,19 @@ async function wabun(url: string, hanging: number): Promise<number> {
     log: silentLog,
     limits: limitsFor(Number(process.env.BUN_CONFIG_MAX_HTTP_REQUESTS ?? 256)),
   })
-  const started = performance.now()
+  const measured = measure()
   await delivery.start()
   await all.promise
-  const took = performance.now() - started
+  const found = measured(wanted)
   await rig.clear()
-  return (wanted / took) * 1_000
+  return found
 }
 
 const [mode = '', url = ''] = process.argv.slice(2)
 if (mode === 'sink') sink()
 else {
-  const perSecond = mode === 'bare' ? await bare(url) : await wabun(url, mode === 'hanging' ? HANGING : 0)
-  console.log(JSON.stringify({ perSecond }))
+  console.log(
+    JSON.stringify(mode === 'bare' ? await bare(url) : await wabun(url, mode === 'hanging' ? HANGING : 0)),
+  )
   process.exit(0)
 }

@@ -216,6 +216,60 @@ describe('deliveries', () => {
     expect([due(), storage.webhooks.nextDueAt()]).toEqual([[], null])
   })
 
+  test('behind one that is under way are told in order, and recorded while its lane stays taken', async () => {
+    await storage.webhooks.saveEndpoint(endpoint('a'))
+    await storage.webhooks.saveEndpoint(endpoint('alone', { events: ['session.*'] }))
+    for (const n of [1, 2, 3]) await happen(n)
+    await happen(7, OTHER)
+    const [first] = due() as [DueDelivery]
+    const next = storage.webhooks.following(first)
+    const second = next() as DueDelivery
+    const third = next() as DueDelivery
+    expect([numberOf(second), numberOf(third), next()]).toEqual([2, 3, null])
+    expect(second.endpoint).toBe(first.endpoint)
+    await storage.webhooks.record(first, OK, null, true)
+    expect(counts()).toEqual({ pending: 1, processing: 1, failed: 0, retrying: 0 })
+    // A crash now: what was not recorded is due again.
+    expect(due().map(numberOf)).toEqual([2])
+    await storage.webhooks.record(second, OK, null, true)
+    await storage.webhooks.record(third, OK, null)
+    expect([due(), storage.webhooks.nextDueAt()]).toEqual([[], null])
+    expect(counts()).toEqual({ pending: 0, processing: 0, failed: 0, retrying: 0 })
+    expect(storage.webhooks.stats(SESSION).successful).toBe(3)
+  })
+
+  const TAKEN_BACK: [why: string, take: () => Promise<unknown>][] = [
+    ['the queue was emptied', () => storage.webhooks.clearQueue(SESSION)],
+    ['the endpoint is gone', () => storage.webhooks.removeEndpoint('a')],
+    [
+      'the endpoint was switched off',
+      () => storage.webhooks.saveEndpoint(endpoint('a', { isActive: false })),
+    ],
+    [
+      'the session was deleted',
+      () =>
+        storage.ledger.commit([
+          { change: { kind: 'session_deleted', sessionId: SESSION }, events: [makeEvent('session.deleted')] },
+        ]),
+    ],
+  ]
+  test.each(TAKEN_BACK)('are not posted after one that was under way when %s', async (_, take) => {
+    await storage.webhooks.saveEndpoint(endpoint('a'))
+    for (const n of [1, 2, 3]) await happen(n)
+    const next = storage.webhooks.following(due()[0] as DueDelivery)
+    expect(numberOf(next() as DueDelivery)).toBe(2)
+    await take()
+    expect(next()).toBeNull()
+  })
+
+  test('go to the endpoint as it is when their turn comes', async () => {
+    await storage.webhooks.saveEndpoint(endpoint('a'))
+    for (const n of [1, 2]) await happen(n)
+    const next = storage.webhooks.following(due()[0] as DueDelivery)
+    await storage.webhooks.saveEndpoint(endpoint('a', { url: 'https://new.example' }))
+    expect(next()?.endpoint.url).toBe('https://new.example')
+  })
+
   test('under way at a crash are due again', async () => {
     await storage.webhooks.saveEndpoint(endpoint('a'))
     await happen(1)

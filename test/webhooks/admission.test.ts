@@ -36,6 +36,21 @@ describe('admission', () => {
     expect(door.admits('a', false)).toBe(true)
   })
 
+  test('a place is passed on as long as no attempt of its endpoint is slow', () => {
+    const door = admission()
+    const first = door.enter('a')
+    expect(first.passOn()).toBe(true)
+    // It has answered, and so may have more.
+    const second = door.enter('a')
+    expect(door.free()).toBe(2)
+    second.slow()
+    expect([first.passOn(), second.passOn()]).toEqual([false, false])
+    second.leave(true)
+    expect(first.passOn()).toBe(true)
+    first.leave(true)
+    expect([first.passOn(), door.free()]).toEqual([false, 4])
+  })
+
   test('keeps the last places of the total for endpoints that do not fail', () => {
     const door = admission()
     door.enter('dead').leave(false)

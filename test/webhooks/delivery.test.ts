@@ -265,6 +265,83 @@ describe('an endpoint that is gone', () => {
   })
 })
 
+describe('the turn of a lane', () => {
+  test('ends after some deliveries, so that a long backlog does not keep the places from others', async () => {
+    const rig = rigOf()
+    const order: number[] = []
+    const receiver = receive({
+      answer: ({ json }) => {
+        order.push(json.n as number)
+        return 204
+      },
+    })
+    await rig.sessions(1, 2)
+    for (const session of [1, 2]) {
+      await rig.endpoint(`ep${session}`, receiver.url, { sessionId: sessionOf(session) })
+    }
+    await rig.happen(sessionOf(1), upTo(200))
+    await rig.happen(sessionOf(2), [1_000])
+    await rig.deliver({ limits: { fresh: 1, total: 1, perEndpoint: 1 } })
+    await rig.drained()
+    expect(order.filter((n) => n < 1_000)).toEqual(upTo(200))
+    expect(order.indexOf(1_000)).toBeLessThanOrEqual(16)
+  })
+
+  test('ends when an outcome cannot be stored', async () => {
+    const rig = rigOf()
+    const receiver = receive()
+    await rig.sessions(1)
+    await rig.endpoint('one', receiver.url)
+    await rig.happen(sessionOf(1), upTo(200))
+    let isFull = true
+    let refusals = 0
+    await rig.deliver({
+      between: ({ record }) => ({
+        async record(...noted) {
+          if (!isFull) return record(...noted)
+          refusals += 1
+          throw new Error('disk full')
+        },
+      }),
+    })
+    while (refusals < 3) await Bun.sleep(1)
+    // The second was on its way when the outcome of the first was refused.
+    expect(receiver.posts.length).toBeLessThanOrEqual(2)
+    isFull = false
+    await rig.drained()
+    expect(numbersOf(receiver.posts)).toEqual(upTo(200))
+  })
+
+  test('posts again what it had not stored when the process ended, and loses nothing', async () => {
+    const rig = rigOf()
+    const receiver = receive()
+    await rig.sessions(1)
+    await rig.endpoint('one', receiver.url)
+    await rig.happen(sessionOf(1), upTo(50))
+    const unheard = Promise.withResolvers<void>()
+    const cut = await rig.deliver({
+      between: ({ record }) => ({
+        record(delivery, ...how) {
+          if ((JSON.parse(delivery.json) as { n: number }).n < 5) return record(delivery, ...how)
+          // Never answered, never stored: as if the process had been killed.
+          unheard.resolve()
+          return new Promise(() => {})
+        },
+      }),
+    })
+    await unheard.promise
+    // It never ends, as a killed process would not.
+    void cut.stop()
+    await rig.deliver()
+    await rig.drained()
+    const numbers = numbersOf(receiver.posts)
+    expect(once(numbers)).toEqual(upTo(50))
+    expect(numbers.length - 50).toBeLessThanOrEqual(16)
+    const ids = new Map(receiver.posts.map(({ json, id }) => [json.n, id]))
+    for (const { json, id } of receiver.posts) expect(id).toBe(ids.get(json.n) ?? '')
+  })
+})
+
 describe('endpoints do not delay each other', () => {
   test('one of fifty hangs, and all others get everything', async () => {
     const rig = rigOf()

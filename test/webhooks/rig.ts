@@ -5,6 +5,7 @@ import type { Endpoint, Webhooks } from '../../src/domain/webhook'
 import { type Clock, systemClock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
 import type { Storage } from '../../src/storage/open'
+import type { AdmissionLimits } from '../../src/webhooks/admission'
 import { createWebhookDelivery, type WebhookDelivery } from '../../src/webhooks/delivery'
 import { createSender } from '../../src/webhooks/sender'
 import { newWebhookSecret } from '../../src/webhooks/signature'
@@ -18,6 +19,7 @@ export interface WebhookRig {
   deliver(options?: {
     timeoutMs?: number
     random?: () => number
+    limits?: AdmissionLimits
     /** Puts something between the delivery and the queue. */
     between?: (webhooks: Webhooks) => Partial<Webhooks>
   }): Promise<WebhookDelivery>
@@ -40,7 +42,7 @@ export function makeWebhookRig(clock: Clock = systemClock): WebhookRig {
     get storage() {
       return storage
     },
-    async deliver({ timeoutMs = 10_000, random = () => 0.5, between } = {}) {
+    async deliver({ timeoutMs = 10_000, random = () => 0.5, between, limits } = {}) {
       delivery = createWebhookDelivery({
         webhooks: { ...storage.webhooks, ...between?.(storage.webhooks) },
         journal: storage.journal,
@@ -56,6 +58,7 @@ export function makeWebhookRig(clock: Clock = systemClock): WebhookRig {
         clock,
         random,
         log: silentLog,
+        ...(limits ? { limits } : {}),
       })
       await delivery.start()
       return delivery
