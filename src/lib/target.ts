@@ -47,7 +47,7 @@ function parseTarget(text: string, policy: AddressPolicy, rules: AddressRules, l
   }
   // A name is judged when it is resolved; here only whether any address could make it acceptable.
   const somePrivate = policy.allowInsecure || policy.allowNetworks.length > 0
-  if (isLocalName(host) && !somePrivate) return null
+  if (isLocalName(host) && !['127.0.0.1', '::1'].some((address) => rules.mayReach(address))) return null
   return encrypted || somePrivate || policy.allowPlain === true ? url : null
 }
 
