@@ -69,7 +69,9 @@ export function createOutboundRequest(parts: OutboundParts) {
   const vetTarget = createTargetVetting(parts.policy, parts)
 
   return async function request(url: string, ask: OutboundRequest): Promise<Response> {
-    const target = await untilAborted(vetTarget(url), ask.signal)
+    const vetted = vetTarget(url)
+    const target = vetted instanceof Promise ? await untilAborted(vetted, ask.signal) : vetted
+    if (ask.signal.aborted) throw ask.signal.reason
     if (typeof target === 'string') throw new OutboundError(target)
     const init: BunFetchRequestInit = {
       method: ask.method,

@@ -73,9 +73,11 @@ const ownAddresses = (): string[] =>
 const isOwn = (address: string, { own = ownAddresses }: OwnPlace): boolean =>
   own().map(plainAddress).includes(plainAddress(address))
 
-/** Whether an address with this URL's port is the door of this very server. */
-function isOwnDoor(url: URL, address: string, place: OwnPlace): boolean {
-  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+const portOf = (url: URL): number =>
+  url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
+
+/** Whether an address with this port is the door of this very server. */
+function isOwnDoor(port: number, address: string, place: OwnPlace): boolean {
   if (port !== place.ownPort?.()) return false
   return /^(127\.|::1$)/.test(plainAddress(address)) || isOwn(address, place)
 }
@@ -90,7 +92,7 @@ export function urlAllowed(
   if (url === null) return false
   const host = bareHost(url)
   const address = isLocalName(host) ? '127.0.0.1' : host
-  return isIP(address) === 0 || !isOwnDoor(url, address, place)
+  return isIP(address) === 0 || !isOwnDoor(portOf(url), address, place)
 }
 
 /** Addresses that were checked, and what to ask the one that is connected to. */
@@ -112,45 +114,94 @@ export type VettingOptions = OwnPlace & {
   longest?: number
 }
 
-/** Makes the check that runs before every connection: resolve once, refuse if any address is not allowed. */
+/** What a URL says by itself. */
+type Asked = {
+  /** Without brackets. */
+  host: string
+  /** 0 for a name. */
+  family: number
+  port: number
+  encrypted: boolean
+  header: string
+  /** The URL to connect to, with an address in place of the name. */
+  at(address: ResolvedAddress): string
+}
+
+function askedBy(url: URL): Asked {
+  const host = bareHost(url)
+  const behind = `${url.port === '' ? '' : `:${url.port}`}${url.pathname}${url.search}`
+  return {
+    host,
+    family: isIP(host),
+    port: portOf(url),
+    encrypted: url.protocol === 'https:',
+    header: url.host,
+    at: ({ address, family }) => `${url.protocol}//${family === 6 ? `[${address}]` : address}${behind}`,
+  }
+}
+
+/** What never changes of an address under a policy; whether it is this machine's own may. */
+type Verdict = 'never' | 'unless own' | 'allowed'
+
+/** Answers that depend on their question alone are kept for so many questions. */
+const KEPT = 4_096
+
+function remembering<T>(answer: (question: string) => T): (question: string) => T {
+  const known = new Map<string, T>()
+  return (question) => {
+    const before = known.get(question)
+    if (before !== undefined) return before
+    const found = answer(question)
+    if (known.size >= KEPT) known.clear()
+    known.set(question, found)
+    return found
+  }
+}
+
+/**
+ * Makes the check that runs before every connection: resolve once, refuse if any address is not allowed. It answers at once
+ * for a literal address.
+ */
 export function createTargetVetting(policy: AddressPolicy, options: VettingOptions = {}) {
   const { resolve = resolveAll, longest = LONGEST_URL } = options
   const rules = addressRules(policy)
 
-  async function addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
-    const family = isIP(host)
-    if (family !== 0) return [{ address: host, family }]
-    try {
-      return await resolve(host)
-    } catch {
-      // Whatever the resolver says, the outcome is the same: this name leads nowhere now.
-      return []
-    }
+  const asked = remembering((text): Asked | 'forbidden' => {
+    const url = parseTarget(text, policy, rules, longest)
+    return url === null ? 'forbidden' : askedBy(url)
+  })
+
+  const verdictOver = (mayReach: (address: string) => boolean) =>
+    remembering((address): Verdict => {
+      if (!mayReach(address)) return 'never'
+      return addressKind(address) === 'public' && !rules.mayReachPrivate(address) ? 'unless own' : 'allowed'
+    })
+  const verdicts = { encrypted: verdictOver(rules.mayReach), plain: verdictOver(rules.mayReachUnencrypted) }
+
+  function isAllowed({ encrypted, port }: Asked, address: string): boolean {
+    const verdict = (encrypted ? verdicts.encrypted : verdicts.plain)(address)
+    if (verdict === 'never' || isOwnDoor(port, address, options)) return false
+    // Asking for the interfaces takes as long as everything else here together.
+    return verdict === 'allowed' || !isOwn(address, options)
   }
 
-  return async function vetTarget(text: string): Promise<Target | Refused> {
-    const url = parseTarget(text, policy, rules, longest)
-    if (!url) return 'forbidden'
-    const host = bareHost(url)
-    const addresses = await addressesOf(host)
+  function judged(ask: Asked, addresses: readonly ResolvedAddress[]): Target | Refused {
     if (addresses.length === 0) return 'unresolved'
-    const encrypted = url.protocol === 'https:'
-    const allowed = ({ address }: ResolvedAddress): boolean => {
-      if (!(encrypted ? rules.mayReach(address) : rules.mayReachUnencrypted(address))) return false
-      if (isOwnDoor(url, address, options)) return false
-      // Asking for the interfaces takes as long as everything else here together.
-      return addressKind(address) !== 'public' || rules.mayReachPrivate(address) || !isOwn(address, options)
-    }
-    if (!addresses.every(allowed)) return 'forbidden'
+    if (!addresses.every(({ address }) => isAllowed(ask, address))) return 'forbidden'
     // IPv4 first: a machine without an IPv6 route would wait for its time-out on every attempt.
-    const ordered = [...addresses].sort((a, b) => a.family - b.family)
-    return {
-      urls: ordered.map(({ address, family }) => {
-        const authority = family === 6 ? `[${address}]` : address
-        return `${url.protocol}//${authority}${url.port === '' ? '' : `:${url.port}`}${url.pathname}${url.search}`
-      }),
-      host: url.host,
-      serverName: encrypted && isIP(host) === 0 ? host : null,
-    }
+    const ordered = addresses.length === 1 ? addresses : [...addresses].sort((a, b) => a.family - b.family)
+    const { header, encrypted, family, host } = ask
+    return { urls: ordered.map(ask.at), host: header, serverName: encrypted && family === 0 ? host : null }
+  }
+
+  return function vetTarget(text: string): Target | Refused | Promise<Target | Refused> {
+    const ask = asked(text)
+    if (ask === 'forbidden') return ask
+    if (ask.family !== 0) return judged(ask, [{ address: ask.host, family: ask.family }])
+    return resolve(ask.host).then(
+      (addresses) => judged(ask, addresses),
+      // Whatever the resolver says, the outcome is the same: this name leads nowhere now.
+      () => 'unresolved' as const,
+    )
   }
 }

@@ -27,8 +27,8 @@ import { postTo, type Sender } from './sender'
 
 /** An attempt that takes longer gives its place to others (ms). */
 const SLOW_AFTER = 250
-/** A lane's turn ends after so many deliveries, or so long (ms); then those that wait for a place come first. */
-const TURN = { deliveries: 16, ms: 100 }
+/** A lane's turn ends after so long (ms), and after what `following` has at hand; then those that wait for a place come first. */
+const TURN = 100
 /** While attempts are in flight the earliest due time may belong to one of them and hide the next (ms). */
 const RECHECK_WHILE_BUSY = 1_000
 /** Longest sleep, so that a change of the machine's clock is noticed (ms). */
@@ -167,7 +167,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   async function turn(first: DueDelivery): Promise<void> {
     const place = admission.enter(first.endpoint.id)
     const following = webhooks.following(first)
-    const end = clock.monotonic() + TURN.ms
+    const end = clock.monotonic() + TURN
     const notes: Promise<void>[] = []
     let refused = false
     const onRefused = () => {
@@ -179,12 +179,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const disarm = clock.after(SLOW_AFTER, () => giveBack(id, place.slow))
       const { outcome } = await sender.post(postTo(current.endpoint, current, clock.now()), cutting.signal)
       disarm()
-      const isOver =
-        !outcome.ok ||
-        refused ||
-        stopping.signal.aborted ||
-        notes.length + 1 >= TURN.deliveries ||
-        clock.monotonic() >= end
+      const isOver = !outcome.ok || refused || stopping.signal.aborted || clock.monotonic() >= end
       delivery = !isOver && place.passOn() ? following() : null
       if (delivery) unpark(id)
       else giveBack(id, () => place.leave(outcome.ok))

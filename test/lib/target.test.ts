@@ -101,6 +101,30 @@ describe('names as they resolve now', () => {
     expect(await usual('http://inside.example/')).toBe('forbidden')
     expect(await usual('https://inside.example/')).toMatchObject({ host: 'inside.example' })
   })
+  test('what is remembered of a URL are neither its addresses nor what this machine is', async () => {
+    let addresses = ['8.8.8.8']
+    let own: string[] = []
+    let port: number | null = null
+    const vetted = createTargetVetting(STRICT, {
+      own: () => own,
+      ownPort: () => port,
+      resolve: async () => addresses.map((address) => ({ address, family: 4 })),
+    })
+    const urls = ['https://hooks.example/', 'https://8.8.8.8/']
+    for (const url of urls) expect(await vetted(url)).toMatchObject({ urls: ['https://8.8.8.8/'] })
+    own = ['8.8.8.8']
+    for (const url of urls) expect(await vetted(url)).toBe('forbidden')
+    own = []
+    for (const url of urls) expect(await vetted(url)).toMatchObject({ urls: ['https://8.8.8.8/'] })
+    addresses = ['8.8.8.8', '10.0.0.1']
+    expect(await vetted('https://hooks.example/')).toBe('forbidden')
+    addresses = ['8.8.4.4']
+    expect(await vetted('https://hooks.example/')).toMatchObject({ urls: ['https://8.8.4.4/'] })
+    const local = createTargetVetting(LOCAL, { ownPort: () => port })
+    expect(await local('https://127.0.0.1/')).toMatchObject({ host: '127.0.0.1' })
+    port = 443
+    expect(await local('https://127.0.0.1/')).toBe('forbidden')
+  })
   test('plain http to the public Internet is opened apart from everything else', async () => {
     const at = vet({ wan: ['8.8.8.8'], lan: ['10.1.1.1'] }, PLAIN)
     expect(await at('http://wan/')).toMatchObject({ urls: ['http://8.8.8.8/'] })
