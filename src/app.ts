@@ -8,6 +8,7 @@ import { createMediaDesk, type Outside } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
 import type { Config } from './config'
+import { plansOf } from './domain/plans'
 import { type ApiParts, createApi } from './http/api'
 import { qrDrawing } from './http/qr-format'
 import { createUploadLinks } from './http/upload-links'
@@ -72,6 +73,7 @@ const MB = 1_000_000
 export async function createApp(config: Config, parts: AppParts = {}): Promise<App> {
   const { clock = systemClock, random = Math.random, log = silentLog } = parts
   const purpose = purposeOf(config)
+  const plans = plansOf({ free: config.planFree, pro: config.planPro, enterprise: config.planEnterprise })
   const key = masterKey(config, log)
   const storage = openStorage({
     file: join(config.dataDir, 'wabun.sqlite'),
@@ -183,6 +185,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       webhook: { checkUrl, newSecret: newWebhookSecret, post: sender.post, wake: delivery.wake },
       endpoint: purpose,
       notReady: () => [...(ready ? [] : ['start']), ...(storage.healthy() ? [] : ['storage'])],
+      plans,
+      attempts: { passwords: config.authAttempts || null, failures: config.authFailures || null },
       trustedProxies: config.trustedProxies,
       corsOrigins: config.corsOrigins,
       publicUrl: config.publicUrl,

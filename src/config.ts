@@ -10,7 +10,8 @@ import { type Static, Type } from '@sinclair/typebox'
 import { CONFIG_CHECKS, type Problem } from './config/checks'
 import { nearest } from './config/nearest'
 import { parseValue, type ValueSchema } from './config/values'
-import { PLANS } from './domain/principal'
+import { DEFAULT_PLANS, PLAN_LIMITS, planText } from './domain/plans'
+import { PLANS, type Plan } from './domain/principal'
 import { LOG_LEVELS } from './lib/log'
 
 const words = <const T extends string>(values: readonly T[], options: object) =>
@@ -20,6 +21,10 @@ const words = <const T extends string>(values: readonly T[], options: object) =>
   )
 const optional = (options: object) => Type.Union([Type.String({ minLength: 1 }), Type.Null()], options)
 const list = (options: object) => Type.Array(Type.String({ minLength: 1 }), { default: [], ...options })
+const plan = (name: Plan, also = '') =>
+  list({
+    description: `What the plan ${name} allows, where it is not ${planText(DEFAULT_PLANS[name])}${also}`,
+  })
 
 export const ConfigSchema = Type.Object({
   host: Type.String({
@@ -58,6 +63,28 @@ export const ConfigSchema = Type.Object({
       'first: the first account becomes the owner, later ones are refused; open: anybody may register',
   }),
   defaultPlan: words(PLANS, { default: 'free', description: 'Plan of accounts after the first' }),
+  planFree: plan(
+    'free',
+    `. ${Object.entries(PLAN_LIMITS)
+      .map(([name, says]) => `${name}: ${says}`)
+      .join('; ')}`,
+  ),
+  planPro: plan('pro'),
+  planEnterprise: plan('enterprise'),
+  authAttempts: Type.Integer({
+    default: 5,
+    minimum: 0,
+    maximum: 1_000_000,
+    description:
+      'Logins, registrations and other uses of a password that an address has in a minute; 0 = any number',
+  }),
+  authFailures: Type.Integer({
+    default: 60,
+    minimum: 0,
+    maximum: 1_000_000,
+    description:
+      'Refused keys and tokens of an address in a minute, after which the answer is 429 in place of 401; good ones are served all the same; 0 = any number',
+  }),
   apiKey: optional({
     default: null,
     secret: true,

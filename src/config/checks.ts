@@ -1,5 +1,6 @@
 /** What a schema cannot say: values that do not fit each other, and forms of single values. */
 import type { Config } from '../config'
+import { DEFAULT_PLANS, readPlan } from '../domain/plans'
 import { isNetwork } from '../lib/networks'
 
 /** `name` is the variable or flag, `says` a sentence for the operator. */
@@ -33,6 +34,14 @@ export const CONFIG_CHECKS: readonly Check[] = [
       'PUBLIC_URL',
       'Must be an http or https URL',
     ),
+  ({ planFree, planPro, planEnterprise }) => [
+    ...readPlan(planFree, DEFAULT_PLANS.free).problems.map((says) => ({ name: 'PLAN_FREE', says })),
+    ...readPlan(planPro, DEFAULT_PLANS.pro).problems.map((says) => ({ name: 'PLAN_PRO', says })),
+    ...readPlan(planEnterprise, DEFAULT_PLANS.enterprise).problems.map((says) => ({
+      name: 'PLAN_ENTERPRISE',
+      says,
+    })),
+  ],
   ({ trustedProxies }) => networks('TRUSTED_PROXIES', trustedProxies),
   ({ webhookAllowNetworks }) => networks('WEBHOOK_ALLOW_NETWORKS', webhookAllowNetworks),
   ({ mediaAllowNetworks }) => networks('MEDIA_ALLOW_NETWORKS', mediaAllowNetworks),

@@ -6,6 +6,7 @@ import { errorBody } from '../domain/errors'
 import type { Idempotency } from '../domain/idempotency'
 import type { MediaDesk, MediaStore } from '../domain/media'
 import type { Messages } from '../domain/message'
+import type { Plans } from '../domain/plans'
 import type { Accounts } from '../domain/principal'
 import type { Sessions } from '../domain/session'
 import type { Webhooks } from '../domain/webhook'
@@ -29,6 +30,7 @@ import { type ListedRoute, openApiDocument } from './openapi'
 import { methodLookUp } from './paths'
 import type { QrDrawing } from './qr-format'
 import { strictQuery } from './query'
+import { createRateLimits } from './rate-limit'
 import { sessionControlRoutes } from './session-control'
 import { sessionRoutes } from './sessions'
 import { statsRoutes } from './stats'
@@ -60,6 +62,9 @@ export type ApiParts = {
   webhook: { checkUrl(url: string): void; newSecret(): string; post: Sender['post']; wake(): void }
   endpoint: 'whatsapp' | 'sandbox' | 'other'
   notReady(): string[]
+  plans: Plans
+  /** Attempts with a password, and refused credentials, that an address has in a minute; null = any number. */
+  attempts: { passwords: number | null; failures: number | null }
   trustedProxies: readonly string[]
   corsOrigins: readonly string[]
   publicUrl: string | null
@@ -76,6 +81,7 @@ const SANE_ID = /^[\w.:=+/@-]{1,128}$/
 export function createApi(parts: ApiParts) {
   const { supervisor, access, clock, log } = parts
   const tickets = createTickets(clock)
+  const limits = createRateLimits({ ...parts.attempts, clock, plans: parts.plans })
   const crossing = crossOrigin(parts.corsOrigins, parts.publicUrl)
   const guard = makeGuard({
     authenticate: access.authenticate,
@@ -83,12 +89,13 @@ export function createApi(parts: ApiParts) {
     tickets,
     addressOf: addressReader(parts.trustedProxies),
     originAllowed: crossing.allowed,
+    limits,
   })
   const gate = sessionGate(supervisor.find)
   const idempotent = createIdempotent(parts.idempotency)
   const maxFileBytes = parts.maxFileBytes ?? MAX_SENT_FILE
   const maxBody = Math.max(maxFileBytes, MAX_UPLOAD) + FORM_MARGIN
-  const shared = { ...parts, find: supervisor.find, guard, gate, idempotent, tickets, maxFileBytes }
+  const shared = { ...parts, find: supervisor.find, guard, gate, idempotent, tickets, limits, maxFileBytes }
   // Both look at the routes, which exist only once everything below is put together.
   let methodsOf: (path: string) => string[] = () => []
   let document: () => object = () => ({})
@@ -122,6 +129,7 @@ export function createApi(parts: ApiParts) {
         requestId: String(set.headers['x-request-id'] ?? ''),
       }
       const told = toAppError(failure, { log, methodsOf, translate: parts.translate ?? (() => null) })
+      limits.refused(request, told.status)
       set.status = told.status
       Object.assign(set.headers, errorHeaders(told))
       return errorBody(told)
@@ -130,7 +138,7 @@ export function createApi(parts: ApiParts) {
     .use(authRoutes(shared))
     .use(sessionRoutes(shared))
     .use(diagnosisRoutes(shared))
-    .use(sessionControlRoutes({ guard, gate, supervisor, draw: parts.drawQr }))
+    .use(sessionControlRoutes({ ...shared, draw: parts.drawQr }))
     .use(messageRoutes(shared))
     .use(statsRoutes(shared))
     .use(streamRoutes(shared))

@@ -110,7 +110,7 @@ const NewKeyBody = Type.Object(
 export function authRoutes(parts: AuthRoutesParts) {
   const { guard, access, accounts, sessions, messages, tickets, idempotent } = parts
   const bodyOf = { parse: readJson }
-  const credentials = ['AUTH_INVALID_CREDENTIALS', 'AUTH_ACCOUNT_INACTIVE'] as const
+  const credentials = ['AUTH_INVALID_CREDENTIALS', 'AUTH_ACCOUNT_INACTIVE', 'RATE_LIMIT_EXCEEDED'] as const
   return new Elysia({ prefix: '/api/auth', normalize: false })
     .use(guard)
     .post(
@@ -128,6 +128,7 @@ export function authRoutes(parts: AuthRoutesParts) {
       },
       {
         ...bodyOf,
+        attempts: 'password',
         body: RegisterBody,
         response: {
           201: answer({
@@ -141,7 +142,7 @@ export function authRoutes(parts: AuthRoutesParts) {
           summary: 'Register',
           description: 'The first account becomes the owner; later ones need REGISTRATION=open.',
           tags,
-          errors: ['REGISTRATION_CLOSED', 'USERNAME_TAKEN', 'EMAIL_TAKEN'],
+          errors: ['REGISTRATION_CLOSED', 'USERNAME_TAKEN', 'EMAIL_TAKEN', 'RATE_LIMIT_EXCEEDED'],
           requestExample: { username: 'ada', email: 'ada@example.com', password: 'correct horse battery' },
         }),
       },
@@ -154,6 +155,7 @@ export function authRoutes(parts: AuthRoutesParts) {
       },
       {
         ...bodyOf,
+        attempts: 'password',
         body: LoginBody,
         response: {
           200: answer({
@@ -176,6 +178,7 @@ export function authRoutes(parts: AuthRoutesParts) {
       async ({ body }) => ({ success: true as const, ...(await access.refresh(body.token)) }),
       {
         ...bodyOf,
+        attempts: 'token',
         body: Type.Object(
           { token: Type.String({ minLength: 1, maxLength: 4096 }) },
           { additionalProperties: false, title: 'Refresh' },
@@ -184,7 +187,12 @@ export function authRoutes(parts: AuthRoutesParts) {
         detail: notes({
           summary: 'Exchange a valid token for a new one',
           tags,
-          errors: ['AUTH_INVALID_TOKEN', 'AUTH_TOKEN_EXPIRED', 'AUTH_ACCOUNT_INACTIVE'],
+          errors: [
+            'AUTH_INVALID_TOKEN',
+            'AUTH_TOKEN_EXPIRED',
+            'AUTH_ACCOUNT_INACTIVE',
+            'RATE_LIMIT_EXCEEDED',
+          ],
         }),
       },
     )

@@ -3,7 +3,7 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const HEADERS =
   'Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range, X-API-Key, X-Request-Id'
 const EXPOSED =
-  'Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotency-Replayed, Retry-After, X-Request-Id'
+  'Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotency-Replayed, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id'
 const A_DAY = '86400'
 
 /** Makes the rules; credentials travel in headers that only a page's own script can set, never in cookies. */

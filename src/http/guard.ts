@@ -3,11 +3,12 @@
  * in PUBLIC_ROUTES, else the API does not assemble (`assertGuarded`). The check runs before the body is validated.
  */
 import { Elysia } from 'elysia'
-import { fail } from '../domain/errors'
+import { AppError, fail } from '../domain/errors'
 import type { SessionId } from '../domain/ids'
 import { type Principal, reaches, type Scope } from '../domain/principal'
 import type { Session } from '../domain/session'
 import { networkSet } from '../lib/networks'
+import type { HeadersSet, RateLimits, RequestKind } from './rate-limit'
 import type { Tickets } from './tickets'
 
 /** `account`: any credentials of the account, whatever their scopes. */
@@ -22,6 +23,7 @@ export type GuardParts = {
   addressOf(headers: Headers, peer: string | null): string
   /** True when a browser page of this origin may open a WebSocket here. */
   originAllowed(origin: string, host: string | null): boolean
+  limits: Pick<RateLimits, 'request' | 'attempt' | 'exchange' | 'failure'>
 }
 
 /** The only routes that answer without credentials. */
@@ -41,17 +43,46 @@ export const PUBLIC_ROUTES: readonly string[] = [
 
 export const ACCESS = 'x-access'
 
-/** Makes the `access` macro. */
+/** Routes that send one message. */
+const SENDS = /^\/api\/messages\/send(?:\/(?!presence$|star$|read$|bulk$)[\w-]+)?$/
+/** What a request counts as: messages are paced by the queue, so only refused ones count; a dry run is none. */
+const kindOf = (route: string, query: Record<string, unknown>): RequestKind =>
+  SENDS.test(route) && query.validate === undefined ? 'sends' : 'requests'
+
+/**
+ * Makes the macros `access`, and `attempts` for routes that take a password or exchange a token: they count against the
+ * caller's address, a password before it is looked at.
+ */
 export function guard(parts: GuardParts) {
+  const { limits } = parts
   const callers = new WeakMap<Request, Caller>()
-  return new Elysia({ name: 'guard' }).macro('access', (access: Access | readonly Access[]) => ({
+  const addressOf = ({ request, server }: Pick<GuardContext, 'request' | 'server'>) =>
+    parts.addressOf(request.headers, server?.requestIP(request)?.address ?? null)
+
+  const identified = async (context: GuardContext): Promise<Principal> => {
+    try {
+      return await principalOf(context.request, context.query, parts)
+    } catch (error) {
+      const isRefused = error instanceof AppError && error.status === 401 && error.code !== 'AUTH_REQUIRED'
+      throw (isRefused && limits.failure(addressOf(context))) || error
+    }
+  }
+
+  const counted = new Elysia({ name: 'guard' }).macro('attempts', (what: 'password' | 'token') => ({
+    transform: (context: Pick<GuardContext, 'request' | 'server' | 'set'>) => {
+      if (what === 'password') limits.attempt(addressOf(context), context.set)
+      else limits.exchange(addressOf(context), context.request, context.set)
+    },
+  }))
+  return counted.macro('access', (access: Access | readonly Access[]) => ({
     detail: { [ACCESS]: access } as object,
-    transform: async ({ request, server, query }: GuardContext) => {
-      const principal = await principalOf(request, query, parts)
-      const peer = server?.requestIP(request)?.address ?? null
-      const address = parts.addressOf(request.headers, peer)
+    transform: async (context: GuardContext) => {
+      const { query, request, route, set } = context
+      const principal = await identified(context)
+      const address = addressOf(context)
       // An address that is not known is on no list.
       if (!isListed(principal.ipAllowlist, address)) throw fail('IP_NOT_ALLOWED')
+      limits.request(kindOf(route, query), request, principal, set)
       const needed = [access].flat() as Access[]
       const missing = needed.find((scope) => scope !== 'account' && !principal.scopes.includes(scope))
       if (missing) throw fail('FORBIDDEN', { requiredScope: missing })
@@ -70,6 +101,8 @@ type GuardContext = {
   request: Request
   server: { requestIP(request: Request): { address: string } | null } | null
   query: Record<string, unknown>
+  route: string
+  set: HeadersSet
 }
 
 async function principalOf(

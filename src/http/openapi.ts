@@ -30,6 +30,7 @@ const GUARDED: readonly ErrorCode[] = [
   'AUTH_INVALID_API_KEY',
   'AUTH_ACCOUNT_INACTIVE',
   'FORBIDDEN',
+  'RATE_LIMIT_EXCEEDED',
 ]
 const WITH_BODY: readonly ErrorCode[] = [
   'VALIDATION_ERROR',

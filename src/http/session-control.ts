@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { fail } from '../domain/errors'
 import { parsePhoneNumber } from '../domain/ids'
-import { SESSION_STATUSES } from '../domain/session'
+import { SESSION_STATUSES, type Session } from '../domain/session'
 import { isoTime } from '../lib/clock'
 import type { SessionCommand, Supervisor } from '../sessions/supervisor'
 import { answer, notes, oneOf, says, time } from './docs'
@@ -12,10 +12,12 @@ import { readJson } from './json'
 import { LONGEST_WAIT, QR_WAIT } from './limits'
 import { QR_FORMATS, type QrDrawing, qrFormat } from './qr-format'
 import { waitParameter } from './query'
+import type { HeadersSet, RateLimits } from './rate-limit'
 import { QR } from './session-docs'
 import { SessionParams } from './sessions'
 
 export type SessionControlParts = {
+  limits: Pick<RateLimits, 'request'>
   guard: Guard
   gate: SessionGate
   supervisor: Pick<Supervisor, 'command' | 'waitForQr' | 'pairingCode'>
@@ -24,11 +26,26 @@ export type SessionControlParts = {
 
 const tags = ['Session control']
 
+/** Whether the command lets WhatsApp be asked for a new QR code; one that is under way already is joined or stays. */
+function beginsPairing({ state, credentials }: Session, name: SessionCommand): boolean {
+  if (name === 'clear_auth') return state.status !== 'inactive'
+  if (credentials === 'linked' || state.status === 'connecting') return false
+  return name === 'restart' || (name === 'start' && state.status !== 'qr_generated')
+}
+
+type CommandContext = { caller: Caller; params: { id: string }; request: Request; set: HeadersSet }
+
 /** Makes the command routes under `/api/sessions/:id`. */
-export function sessionControlRoutes({ guard, gate, supervisor, draw }: SessionControlParts) {
+export function sessionControlRoutes({ guard, gate, supervisor, draw, limits }: SessionControlParts) {
   /** Runs a command on the caller's session and answers with its present status. */
-  const command = async (caller: Caller, id: string, name: SessionCommand, message: string) => {
-    const session = await supervisor.command(gate(caller, id).id, name)
+  const command = async (
+    { caller, params, request, set }: CommandContext,
+    name: SessionCommand,
+    message: string,
+  ) => {
+    const present = gate(caller, params.id)
+    if (beginsPairing(present, name)) limits.request('pairings', request, caller.principal, set)
+    const session = await supervisor.command(present.id, name)
     return { success: true as const, message, status: session.state.status }
   }
   const commandRoute = (summary: string, message: string, description: string, status: string) => ({
@@ -53,7 +70,7 @@ export function sessionControlRoutes({ guard, gate, supervisor, draw }: SessionC
     .use(guard)
     .post(
       '/start',
-      ({ caller, params }) => command(caller, params.id, 'start', STARTED),
+      (context) => command(context, 'start', STARTED),
       commandRoute(
         'Start',
         STARTED,
@@ -63,12 +80,12 @@ export function sessionControlRoutes({ guard, gate, supervisor, draw }: SessionC
     )
     .post(
       '/stop',
-      ({ caller, params }) => command(caller, params.id, 'stop', STOPPED),
+      (context) => command(context, 'stop', STOPPED),
       commandRoute('Stop', STOPPED, 'The device stays linked; the next start needs no QR code.', 'inactive'),
     )
     .post(
       '/restart',
-      ({ caller, params }) => command(caller, params.id, 'restart', RESTARTED),
+      (context) => command(context, 'restart', RESTARTED),
       commandRoute(
         'Restart',
         RESTARTED,
@@ -78,7 +95,7 @@ export function sessionControlRoutes({ guard, gate, supervisor, draw }: SessionC
     )
     .post(
       '/clear-auth',
-      ({ caller, params }) => command(caller, params.id, 'clear_auth', CLEARED),
+      (context) => command(context, 'clear_auth', CLEARED),
       commandRoute(
         'Clear the authentication',
         CLEARED,
@@ -88,7 +105,7 @@ export function sessionControlRoutes({ guard, gate, supervisor, draw }: SessionC
     )
     .post(
       '/logout',
-      ({ caller, params }) => command(caller, params.id, 'logout', LOGGED_OUT),
+      (context) => command(context, 'logout', LOGGED_OUT),
       commandRoute('Log out', LOGGED_OUT, 'Unlinks the device and keeps the session, inactive.', 'inactive'),
     )
     .get(

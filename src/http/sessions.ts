@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { AppError, fail } from '../domain/errors'
-import { PLAN_SESSIONS } from '../domain/principal'
+import type { Plans } from '../domain/plans'
 import { SESSION_STATUSES, type Session, type Sessions } from '../domain/session'
 import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
@@ -20,6 +20,7 @@ export type SessionRoutesParts = SessionNumbers & {
   guard: Guard
   gate: SessionGate
   supervisor: Pick<Supervisor, 'find' | 'create' | 'update' | 'remove'>
+  plans: Plans
   sessions: Sessions
   webhooks: Pick<Webhooks, 'endpoints'>
   idempotent: Idempotent
@@ -50,7 +51,7 @@ export function sessionRoutes(parts: SessionRoutesParts) {
   }
 
   const create = async ({ principal }: Caller, body: typeof CreateSessionBody.static) => {
-    const maxSessions = PLAN_SESSIONS[principal.plan]
+    const maxSessions = parts.plans[principal.plan].sessions
     const session = await supervisor
       .create(principal.tenantId, checkedInput(body), maxSessions)
       .catch((error: unknown) => {
