@@ -2,8 +2,9 @@
 import { join } from 'node:path'
 import { version } from '../package.json'
 import { createAccess } from './access/access'
+import { createKeyWatch } from './app/key-watch'
 import { createListener } from './app/listener'
-import { derivedJwtSecret, derivedLinkKey, masterKey } from './app/master-key'
+import { masterKeys, settleMasterKey } from './app/master-key'
 import { createMediaDesk, type Outside } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
@@ -74,10 +75,11 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const { clock = systemClock, random = Math.random, log = silentLog } = parts
   const purpose = purposeOf(config)
   const plans = plansOf({ free: config.planFree, pro: config.planPro, enterprise: config.planEnterprise })
-  const key = masterKey(config, log)
+  const given = masterKeys(config, log)
   const storage = openStorage({
     file: join(config.dataDir, 'wabun.sqlite'),
-    masterKey: key,
+    masterKey: given.key,
+    ...(given.next ? { nextMasterKey: given.next } : {}),
     clock,
     sync: config.dbSync,
     eventsKept: config.retentionEvents * DAY,
@@ -92,6 +94,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   }
 
   async function assemble(): Promise<App> {
+    settleMasterKey({ config, given, keys: storage.keys, log })
     claimPurpose(storage, purpose)
     let ready = false
     const sandbox =
@@ -123,7 +126,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       ...parts.outside,
     }
     const checkUrl = (url: string) => checkWebhookUrl(url, policy, outside)
-    const links = createUploadLinks(derivedLinkKey(key))
+    const links = createUploadLinks(storage.keys.secret('links'))
     const files = storage.media
     const { desk, studio } = createMediaDesk({ config, store: files, links, clock, log, outside })
     const supervisor = createSupervisor({
@@ -154,7 +157,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       accounts: storage.accounts,
       clock,
       log,
-      jwtSecret: config.jwtSecret ?? derivedJwtSecret(key),
+      jwtSecret: config.jwtSecret ?? Buffer.from(storage.keys.secret('tokens')).toString('base64url'),
       registration: config.registration,
       defaultPlan: config.defaultPlan,
       ...(config.apiKey === null ? {} : { fixedApiKey: config.apiKey }),
@@ -205,6 +208,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       { name: 'access', start: () => undefined, stop: access.stop },
       { name: 'whatsapp', start: () => undefined, stop: () => network.stop() },
       storage.janitor,
+      createKeyWatch({ config, given, keys: storage.keys, log }),
       studio,
       supervisor,
       delivery,

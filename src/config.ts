@@ -52,10 +52,15 @@ export const ConfigSchema = Type.Object({
     default: null,
     description: 'File that holds the master key, instead of MASTER_KEY',
   }),
+  masterKeyNext: optional({
+    default: null,
+    secret: true,
+    description: 'Another master key, in base64: the next start, or `wabun key rotate`, changes to it',
+  }),
   jwtSecret: optional({
     default: null,
     secret: true,
-    description: 'Signs tokens; at least 32 characters. Derived from the master key when missing',
+    description: 'Signs tokens; at least 32 characters. Drawn once and kept sealed in the database when missing',
   }),
   registration: words(['first', 'open'], {
     default: 'first',

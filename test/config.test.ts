@@ -113,11 +113,17 @@ test('secrets are not shown, and every secret is known as one', () => {
     API_KEY: 'k'.repeat(40),
     JWT_SECRET: 'j'.repeat(40),
     MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
+    MASTER_KEY_NEXT: Buffer.alloc(32, 8).toString('base64'),
   }
   const { config } = readConfig({ env })
   const shown = CONFIG_KEYS.map((key) => shownValue(key, config)).join('\n')
   for (const secret of Object.values(env)) expect(shown).not.toContain(secret)
-  expect(CONFIG_KEYS.filter(isSecret).map(variableOf)).toEqual(['MASTER_KEY', 'JWT_SECRET', 'API_KEY'])
+  expect(CONFIG_KEYS.filter(isSecret).map(variableOf)).toEqual([
+    'MASTER_KEY',
+    'MASTER_KEY_NEXT',
+    'JWT_SECRET',
+    'API_KEY',
+  ])
 })
 
 test('the retention of events is given in days, with or without the unit', () => {

@@ -4,11 +4,18 @@ import { nearest } from '../config/nearest'
 import { parseArguments } from './arguments'
 import { raiseRequestLimit } from './request-limit'
 
-export type CommandInput = { env: Record<string, string | undefined>; flags: Record<string, string | true> }
+export type CommandInput = {
+  env: Record<string, string | undefined>
+  flags: Record<string, string | true>
+  /** The word after the command, of a command that has such. */
+  verb?: string
+}
 export type Command = {
   says: string
   /** Flags of its own: name → sentence. */
   flags?: Record<string, string>
+  /** Words one of which follows: name → sentence. */
+  verbs?: Record<string, string>
   run(input: CommandInput): Promise<number>
 }
 
@@ -56,6 +63,16 @@ export const COMMANDS: Record<string, Command> = {
       return (await import('./check-config')).checkConfig(input)
     },
   },
+  key: {
+    says: 'the master key',
+    verbs: {
+      rotate:
+        'change it, with the server running or not: to MASTER_KEY_NEXT (never a flag: others can see those), or to one made here',
+    },
+    async run(input) {
+      return (await import('./key')).rotateKey(loadConfig(input))
+    },
+  },
   openapi: {
     says: 'print the OpenAPI document',
     async run({ flags }) {
@@ -96,9 +113,16 @@ export async function runCommandLine(
   const name = command ?? 'serve'
   const found = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!found) return misused(`There is no command "${name}"`, nearest(name, Object.keys(COMMANDS)))
-  if (rest.length > 0) return misused(`"${name}" takes no further words: ${rest.join(' ')}`, null)
+  const verbs = Object.keys(found.verbs ?? {})
+  const [verb, ...more] = verbs.length > 0 ? rest : [undefined, ...rest]
+  if (verbs.length > 0 && (verb === undefined || !verbs.includes(verb)))
+    return misused(
+      `"${name}" needs one of these words: ${verbs.join(', ')}`,
+      verb ? nearest(verb, verbs) : null,
+    )
+  if (more.length > 0) return misused(`"${name}" takes no further words: ${more.join(' ')}`, null)
   try {
-    return await found.run({ env, flags })
+    return await found.run({ env, flags, ...(verb === undefined ? {} : { verb }) })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const { problems } = error
@@ -135,9 +159,10 @@ const SWITCHES: ReadonlySet<string> = new Set([
 ])
 
 function helpText(): string {
-  const commands = Object.entries(COMMANDS).map(([name, { says, flags = {} }]) =>
+  const commands = Object.entries(COMMANDS).map(([name, { says, flags = {}, verbs = {} }]) =>
     [
       `  ${name.padEnd(14)} ${says}`,
+      ...Object.entries(verbs).map(([verb, meaning]) => `  ${''.padEnd(14)}   ${verb.padEnd(12)} ${meaning}`),
       ...Object.entries(flags).map(([flag, meaning]) => `  ${''.padEnd(14)}   ${flag.padEnd(12)} ${meaning}`),
     ].join('\n'),
   )

@@ -48,7 +48,8 @@ export interface Numbers {
 type Row = { number: number; id: string; data_key: Uint8Array | null }
 type Known = { number: number; alive: NumberedSession | null }
 
-const placeOfKey = (id: string): string => placeOf('session_numbers', id, 'data_key')
+/** Where the data key of a session is sealed for. */
+export const placeOfDataKey = (id: string): string => placeOf('session_numbers', id, 'data_key')
 
 /** Numbers over an open database; `master` wraps the data keys. */
 export function createNumbers(database: Database, master: Sealer): Numbers {
@@ -88,7 +89,7 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
 
   const knownOf = (row: Row): Known =>
     row.data_key
-      ? made(row.id, row.number, master.open(row.data_key, placeOfKey(row.id)))
+      ? made(row.id, row.number, master.open(row.data_key, placeOfDataKey(row.id)))
       : { number: row.number, alive: null }
 
   function remember(id: string, known: Known): void {
@@ -112,7 +113,7 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
     const found = find(id, tx)
     if (found) return found
     const key = randomBytes(KEY_BYTES)
-    const { lastInsertRowid } = addRow.run(id, master.seal(key, placeOfKey(id)))
+    const { lastInsertRowid } = addRow.run(id, master.seal(key, placeOfDataKey(id)))
     const added = made(id, Number(lastInsertRowid), key)
     tx.afterCommit(() => remember(id, added))
     return added

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import type { Ledger } from '../domain/changes'
 import { AppError } from '../domain/errors'
-import type { Idempotency } from '../domain/idempotency'
+import { IDEMPOTENCY_KEPT, type Idempotency } from '../domain/idempotency'
 import { asTenantId, type TenantId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
 import type { MediaStore } from '../domain/media'
@@ -30,6 +30,7 @@ import { createIdempotency } from './idempotency'
 import { createIndexer } from './indexer'
 import { createJanitor, type Janitor } from './janitor'
 import { createJournal } from './journal'
+import { openKeys, type Rewrapped, type StoreKeys } from './keys'
 import { createLedger } from './ledger'
 import { takeInstanceLock } from './lock'
 import { createMediaDisk } from './media-disk'
@@ -44,7 +45,7 @@ import { createNumbers } from './numbers'
 import { createParties } from './parties'
 import { applyPragmas, type Sync } from './pragmas'
 import { StorageRefused } from './refused'
-import { createSealer, deriveKey, KEY_BYTES, placeOf, type Sealer, Unsealable } from './seal'
+import { KEY_BYTES } from './seal'
 import { createSearchIndex } from './search-index'
 import { createSessionRows } from './sessions'
 import { createVaults } from './vault'
@@ -55,6 +56,8 @@ export type StorageOptions = {
   file: string
   /** 32 bytes. */
   masterKey: Uint8Array
+  /** The key to which it is being changed: a crash may have come before the old one was replaced where it is kept. */
+  nextMasterKey?: Uint8Array
   clock: Clock
   sync: Sync
   log: Log
@@ -79,12 +82,19 @@ export type Storage = {
   /** Files lie in `media/` beside the database. */
   media: MediaStore
   meta: Meta
+  keys: Keys
   /** To be started and stopped by the owner. */
   janitor: Janitor
   /** False while the disk does not accept writes. */
   healthy(): boolean
   /** Writes what is queued, empties the write-ahead log, lets go of the lock; idempotent. */
   close(): Promise<void>
+}
+
+/** The keys of the store as its owner sees them. */
+export type Keys = Pick<StoreKeys, 'secret' | 'isMaster'> & {
+  /** Makes `next` the master key; on disk when it returns. Throws `STORAGE_UNAVAILABLE`, or `Unsealable`. */
+  rotate(next: Uint8Array): Rewrapped
 }
 
 const DAY = 86_400_000
@@ -105,26 +115,10 @@ function prepareFile(file: string, log: Log): void {
   }
 }
 
-/** Compares the master key with the one that the database was made with. */
-function checkMasterKey(meta: Meta, master: Sealer): void {
-  const place = placeOf('meta', 'canary')
-  const canary = meta.get('canary')
-  if (canary === null) {
-    meta.set('canary', Buffer.from(master.seal(Buffer.from('wabun'), place)).toString('base64'))
-    return
-  }
-  try {
-    master.open(Buffer.from(canary, 'base64'), place)
-  } catch (error) {
-    if (!(error instanceof Unsealable)) throw error
-    throw new StorageRefused('wrong_master_key', 'The master key is not the one this database was made with')
-  }
-}
-
 /** Throws `StorageRefused` when the data directory must not or cannot be used. */
 export function openStorage(options: StorageOptions): Storage {
   const { file, log } = options
-  if (options.masterKey.length !== KEY_BYTES) {
+  if ([options.masterKey, options.nextMasterKey].some((key) => key && key.length !== KEY_BYTES)) {
     throw new StorageRefused('wrong_master_key', `The master key needs ${KEY_BYTES} bytes`)
   }
   try {
@@ -149,14 +143,13 @@ export function openStorage(options: StorageOptions): Storage {
 }
 
 function assemble(database: Database, options: StorageOptions, unlock: () => void): Storage {
-  const { masterKey, clock, log } = options
+  const { masterKey, nextMasterKey, clock, log } = options
   applyPragmas(database, options.sync, log)
   migrate(database, clock.now())
 
   const meta = createMeta(database)
-  const master = createSealer(deriveKey(masterKey, 'data keys'))
-  checkMasterKey(meta, master)
-  const sealer = createSealer(deriveKey(masterKey, 'rows'))
+  const candidates = nextMasterKey ? ([masterKey, nextMasterKey] as const) : ([masterKey] as const)
+  const keys = openKeys({ database, meta, candidates })
 
   let cancelErase: (() => void) | null = null
   const onErased = () => {
@@ -171,14 +164,14 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   }
 
   const writer = createGroupCommit({ database, clock, log })
-  const numbers = createNumbers(database, master)
+  const numbers = createNumbers(database, keys.master)
   const sessions = createSessionRows(database)
   const counters = createCounters(database)
   const journal = createJournal({
     database,
     meta,
     numbers,
-    sealer,
+    sealer: keys.sealer('journal'),
     beside: createBeside(database, numbers),
     clock,
     log,
@@ -186,7 +179,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const vaults = createVaults({ database, writer, numbers, clock, onErased })
   const media = createMediaStore({
     disk: createMediaDisk({ directory: join(dirname(options.file), 'media'), sync: options.sync, log }),
-    rows: createMediaRows({ database, numbers, uploads: createSealer(deriveKey(masterKey, 'uploads')) }),
+    rows: createMediaRows({ database, numbers, uploads: keys.sealer('uploads') }),
     writer,
     clock,
     log,
@@ -210,7 +203,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     const joined = numbers.session(numbers.sessionId(session), tx)
     if (joined) acts.joined(tx, joined, from, to)
   })
-  const endpoints = createEndpoints({ database, numbers, sealer, journal, clock })
+  const endpoints = createEndpoints({ database, numbers, sealer: keys.sealer('rows'), journal, clock })
   const webhooks = createWebhooks({ database, writer, meta, numbers, endpoints, journal, clock, log })
   const ledger = createLedger({
     writer,
@@ -231,6 +224,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const eventsKept = options.eventsKept ?? 30 * DAY
   const janitor = createJanitor({ database, writer, journal, webhooks, media, clock, log, eventsKept })
 
+  keys.tidy(journal.floor(), clock.now() - 2 * IDEMPOTENCY_KEPT)
   erasure.resume()
 
   let closed = false
@@ -262,9 +256,19 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
         media.forgetTenant(tx, asTenantId(tenant))
       },
     }),
-    idempotency: createIdempotency({ database, writer, sealer, clock }),
+    idempotency: createIdempotency({ database, writer, sealer: keys.sealer('answers'), clock }),
     media,
     meta,
+    keys: {
+      secret: keys.secret,
+      isMaster: keys.isMaster,
+      rotate(next) {
+        const done = keys.rotate(next, { head: journal.head(), now: clock.now() })
+        // The log has the keys as the old master key has sealed them.
+        onErased()
+        return done
+      },
+    },
     janitor,
     healthy: () => writer.healthy(),
     async close() {

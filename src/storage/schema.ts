@@ -366,3 +366,14 @@ export const webhookCounts = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.session, t.event] })],
 )
+
+export const keys = sqliteTable(
+  'keys',
+  {
+    name: text('name').notNull(),
+    number: integer('number').notNull(),
+    value: bytes('value').notNull(),
+    sealedTo: integer('sealed_to'),
+  },
+  (t) => [primaryKey({ columns: [t.name, t.number] })],
+)

@@ -53,11 +53,19 @@ function drawNonce(into: Uint8Array, at: number): void {
   nextNonce += NONCE
 }
 
-/** Seals and opens with one 32-byte key. */
-export function createSealer(key: Uint8Array): Sealer {
+/**
+ * The byte by which a blob names its key. It is a hint that saves work: of two keys out of 256 it is the same, and only the
+ * tag proves the right one. Keys of which several may open the same rows are drawn so that their bytes differ.
+ */
+export const keyIdOf = (key: Uint8Array): number =>
+  createHash('sha256').update('wabun key id').update(key).digest()[0] ?? 0
+
+/** Seals and opens with one 32-byte key, whose byte is `id`. */
+export function createSealer(key: Uint8Array): Sealer & { readonly id: number } {
   if (key.length !== KEY_BYTES) throw new RangeError(`A key has ${KEY_BYTES} bytes, this one ${key.length}`)
-  const keyId = createHash('sha256').update('wabun key id').update(key).digest()[0] ?? 0
+  const keyId = keyIdOf(key)
   return {
+    id: keyId,
     seal(plain, place) {
       const sealed = Buffer.allocUnsafe(SEAL_OVERHEAD + plain.length)
       sealed[0] = VERSION

@@ -5,6 +5,7 @@ import fewerPages from './0004_fewer_pages.sql' with { type: 'text' }
 import webhooks from './0005_webhooks.sql' with { type: 'text' }
 import timeline from './0006_timeline.sql' with { type: 'text' }
 import accounts from './0007_accounts.sql' with { type: 'text' }
+import keys from './0009_keys.sql' with { type: 'text' }
 
 /** Every step of the schema, oldest first; embedded, so that one binary is enough. A step that was released never changes. */
 export const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -15,4 +16,5 @@ export const MIGRATIONS: readonly { name: string; sql: string }[] = [
   { name: '0005_webhooks', sql: webhooks },
   { name: '0006_timeline', sql: timeline },
   { name: '0007_accounts', sql: accounts },
+  { name: '0009_keys', sql: keys },
 ]

@@ -1,0 +1,85 @@
+/** `wabun key rotate`: another master key, with the server running or not. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { masterKeys, newMasterKey, nextKey, nextKeyFile, settleMasterKey, writeKey } from '../app/master-key'
+import { type Config, ConfigError } from '../config'
+import { systemClock } from '../lib/clock'
+import { createLog } from '../lib/log'
+import { fileHasMaster } from '../storage/keys'
+import { openStorage, type Storage } from '../storage/open'
+import { StorageRefused } from '../storage/refused'
+import { EX_CONFIG, logFormat } from './serve'
+
+/** Longest wait for a running server (ms). */
+const WITHIN = 60_000
+const DATABASE = 'wabun.sqlite'
+
+/** Resolves with the exit code. */
+export async function rotateKey(config: Config): Promise<number> {
+  const { dataDir } = config
+  const file = join(dataDir, DATABASE)
+  if (!existsSync(file))
+    throw new ConfigError([{ name: 'DATA_DIR', says: `There is no database in ${dataDir}` }])
+  const log = createLog({
+    level: 'warn',
+    format: logFormat(config),
+    write: (line) => process.stderr.write(`${line}\n`),
+    now: systemClock.now,
+  })
+  // One that lies there already was begun and not ended.
+  const next = nextKey(config) ?? newMasterKey()
+  const waiting = nextKeyFile(dataDir)
+  if (!existsSync(waiting)) writeKey(waiting, next)
+  const given = masterKeys({ ...config, masterKeyNext: Buffer.from(next).toString('base64') }, log)
+  try {
+    const storage = openHere(config, file, given.key, next, log)
+    if (storage) {
+      try {
+        settleMasterKey({ config, given, keys: storage.keys, log })
+      } finally {
+        await storage.close()
+      }
+    } else if (!(await changedByServer(file, next))) {
+      process.stderr.write(
+        `The server that runs on ${dataDir} has not changed its master key; its log may say why. It goes on with ${waiting} at its next start.\n`,
+      )
+      return 1
+    }
+  } catch (error) {
+    if (!(error instanceof StorageRefused)) throw error
+    process.stderr.write(`The master key cannot be changed:\n${error.message}\n`)
+    return EX_CONFIG
+  }
+  process.stdout.write(
+    given.source === 'own file'
+      ? `The master key was changed; ${join(dataDir, 'master.key')} holds the new one. Keep a copy elsewhere, and the old one as long as backups from before.\n`
+      : `The master key was changed. Put the new one, which lies in ${waiting}, into ${given.source} before the next start; keep the old one as long as backups from before.\n`,
+  )
+  return 0
+}
+
+/** Null when a server is running on this directory. */
+function openHere(
+  config: Config,
+  file: string,
+  masterKey: Uint8Array,
+  nextMasterKey: Uint8Array,
+  log: Parameters<typeof openStorage>[0]['log'],
+): Storage | null {
+  try {
+    return openStorage({ file, masterKey, nextMasterKey, clock: systemClock, sync: config.dbSync, log })
+  } catch (error) {
+    if (error instanceof StorageRefused && error.reason === 'in_use') return null
+    throw error
+  }
+}
+
+/** The database itself tells under which key it is. */
+async function changedByServer(file: string, next: Uint8Array): Promise<boolean> {
+  const end = systemClock.monotonic() + WITHIN
+  while (!fileHasMaster(file, next)) {
+    if (systemClock.monotonic() > end) return false
+    await systemClock.sleep(100)
+  }
+  return true
+}
