@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createApp } from '../src/app'
 import { loadConfig } from '../src/config'
 import { StorageRefused } from '../src/storage/refused'
+import { until } from './harness/measure'
 import { type Child, startChild } from './harness/process'
 
 const ROOT = join(import.meta.dir, '..')
@@ -164,7 +165,10 @@ describe('a key of the operator', () => {
     expect(existsSync(keyFile('env'))).toBe(false)
     await child.kill()
     child = await server('env', { MASTER_KEY: first })
-    expect(child.output()).toContain('put the new one into MASTER_KEY')
+    const { output } = child
+    await until('the advice', async () =>
+      output().includes('put the new one into MASTER_KEY') ? true : null,
+    )
     expect(await isKnown(child.url, token)).toBe(true)
     await child.stop()
     child = await server('env', { MASTER_KEY: second })
