@@ -51,6 +51,8 @@ export interface PointRig {
   batchAt(points: readonly Point[]): Promise<Batch>
   /** Sends into a connection behind which nobody listens, and a kill; what was written there has reached nobody. */
   swallowed(sends: number): Promise<Batch>
+  /** A kill the moment a message to the group counts as sent, and another message to it, for everybody to read. */
+  afterSent(): Promise<Batch>
   stop(): Promise<void>
 }
 
@@ -152,6 +154,8 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   )
   let sendNumber = 0
   let accepted: Accepted[] = []
+  /** Kills since the last verdict, at points or not. */
+  let kills = 0
   const atPhones = new Map(peers.map((peer) => [peer, 0]))
 
   /** All phones see each other before the first kill, and the readers stand at the same place. */
@@ -168,10 +172,10 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   let judged = new Set((await newest(OVERLAP)).map((view) => view.id))
 
   /** Repeated under its key until the service says that it has it. */
-  const sendOnce = async (isFile: boolean, queue = sendNumber % 2 === 1): Promise<void> => {
+  const sendOnce = async (isFile: boolean, queue = sendNumber % 2 === 1, place?: string): Promise<void> => {
     sendNumber += 1
     const text = `ours ${sendNumber}`
-    const to = peers[sendNumber % peers.length] ?? ''
+    const to = place ?? peers[sendNumber % peers.length] ?? ''
     const key = { 'idempotency-key': `seed-${seed}-${sendNumber}` }
     const refusals = new Set<string>()
     const [path, body] = isFile
@@ -196,7 +200,8 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}; the answers were ${[...refusals].join(' | ')}`)
     })
-    accepted.push({ id: answer.messageId, to, text })
+    const recipients = to === group ? peers : [to]
+    accepted.push(...recipients.map((recipient) => ({ id: answer.messageId, to: recipient, text })))
   }
 
   const speak = async (count: number) => {
@@ -222,6 +227,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
       // Killed before it has said that it listens; anything else is a failure of its own.
       if (!String(error).includes('exit code 137')) throw error
       count.at += 1
+      kills += 1
       await speak(burst - backlog)
       return
     }
@@ -246,6 +252,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
       count.missed += 1
       await wabun.kill()
     }
+    kills += 1
     await gone
   }
 
@@ -253,8 +260,9 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     await wabun.start()
     await reader.follow(wabun.child.url)
     await Promise.all(sending)
-    const wanted = rows + traffic.said.filter(({ isDeed }) => !isDeed).length + accepted.length
+    const theirs = traffic.said.filter(({ isDeed }) => !isDeed).length
     const mine = new Set(accepted.map((one) => one.id))
+    const wanted = rows + theirs + mine.size
     const isDone = async (): Promise<true | null> => {
       if ((await total()) < wanted) return null
       const views = await newest(wanted - rows + OVERLAP)
@@ -275,7 +283,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     }
   }
 
-  const recorded = async (kills: number): Promise<History> => {
+  const recorded = async (): Promise<History> => {
     const before = rows
     rows = await total()
     // Our clock counts in milliseconds and WhatsApp's in seconds, so the last rows of a batch may stand among the next.
@@ -308,19 +316,28 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     return history
   }
 
+  async function killed(): Promise<void> {
+    kills += 1
+    await wabun.kill()
+  }
+
+  async function connectedAgain(env: Record<string, string> = {}): Promise<void> {
+    await killed()
+    await wabun.start(env)
+    await reader.follow(wabun.child.url)
+    await until('a connection', async () => ((await wabun.statusOf(id)) === 'connected' ? true : null))
+  }
+
   async function batchAt(chosen: readonly Point[]): Promise<Batch> {
     const sending: Promise<void>[] = []
-    await wabun.kill()
+    await killed()
     for (const point of chosen) await oneKill(point, sending)
     await rest(sending)
     return verdictOf(chosen)
   }
 
   async function swallowed(count: number): Promise<Batch> {
-    await wabun.kill()
-    await wabun.start()
-    await reader.follow(wabun.child.url)
-    await until('a connection', async () => ((await wabun.statusOf(id)) === 'connected' ? true : null))
+    await connectedAgain()
     // Nothing has to be asked any more before something is written to these.
     await Promise.all(peers.map(() => sendOnce(false, false)))
     await sandbox.fault({ kind: 'stall', phoneNumber: us })
@@ -330,23 +347,36 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
       (await newest(OVERLAP)).some((view) => mine.has(view.id) && view.status === 'queued') ? null : true
     // What is taken for sent now has not been; as it should be, this waits in vain.
     await until('all sent', allSent, 1_000).catch(() => undefined)
-    await wabun.kill()
+    await killed()
     await sandbox.clearFaults()
     if (options.twice) await sandbox.fault({ kind: 'duplicate', phoneNumber: us })
     await rest([])
     return verdictOf(['frame written'])
   }
 
+  async function afterSent(): Promise<Batch> {
+    // Everybody has the key of the group before.
+    await connectedAgain()
+    await sendOnce(false, false, group)
+    await connectedAgain({ CRASH_POINT: 'sent committed' })
+    const last = sendOnce(false, true, group)
+    await wabun.child.exited
+    kills += 1
+    await rest([last, sendOnce(false, true, group)])
+    return verdictOf(['sent committed'])
+  }
+
   async function verdictOf(chosen: readonly Point[]): Promise<Batch> {
-    const kills = chosen.length
-    const history = await recorded(kills)
+    const history = await recorded()
     const verdict = judge(history)
-    const batch = { ...verdict, kills, said: history.said.length, accepted: history.accepted.length }
+    const sent = new Set(history.accepted.map((one) => one.id)).size
+    const batch = { ...verdict, kills: chosen.length, said: history.said.length, accepted: sent }
     if (faultsIn(verdict) > 0) for (const point of new Set(chosen)) if (tally[point]) tally[point].broken += 1
     say(
-      `${kills} kills (${[...new Set(chosen)].join(', ')}): ${batch.said} in, ${batch.accepted} out, ${verdict.lost.length} lost, ${verdict.doubled.length} doubled, ${verdict.disordered.length} disordered, ${verdict.strange.length} strange, ${verdict.repeated} deliveries repeated`,
+      `${chosen.length} kills (${[...new Set(chosen)].join(', ')}): ${batch.said} in, ${batch.accepted} out, ${verdict.lost.length} lost, ${verdict.doubled.length} doubled, ${verdict.disordered.length} disordered, ${verdict.strange.length} strange, ${verdict.repeated} deliveries repeated`,
     )
     accepted = []
+    kills = 0
     traffic.clear()
     sink.clear()
     reader.clear()
@@ -357,6 +387,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     points: tally,
     batchAt,
     swallowed,
+    afterSent,
     batch: (kills, only) =>
       batchAt(
         Array.from(

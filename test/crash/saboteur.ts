@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { plugin } from 'bun'
 import { armFaultPoints } from '../../src/lib/fault-points'
-import { GUARDS, type GuardName, withoutGuard } from './guards'
+import { type Change, changed, GUARDS, type GuardName } from './guards'
 
 const { CRASH_POINT: point, CRASH_AT: at = '1', CRASH_WITHOUT: guard } = process.env
 
@@ -18,17 +18,24 @@ if (point !== undefined) {
   })
 }
 
-if (guard !== undefined) {
-  if (!Object.hasOwn(GUARDS, guard)) throw new Error(`No such guard: ${guard}`)
-  const name = guard as GuardName
-  const path = join(import.meta.dir, '..', '..', 'src', GUARDS[name].file)
+const SRC = join(import.meta.dir, '..', '..', 'src')
+
+function change(what: string, changes: readonly Change[]): void {
   plugin({
-    name: `without ${name}`,
+    name: what,
     setup(build) {
-      build.onLoad({ filter: new RegExp(`^${path.replaceAll('.', '\\.')}$`) }, async () => ({
-        contents: withoutGuard(name, await Bun.file(path).text()),
-        loader: 'ts',
-      }))
+      for (const one of changes) {
+        const path = join(SRC, one.file)
+        build.onLoad({ filter: new RegExp(`^${path.replaceAll('.', '\\.')}$`) }, async () => ({
+          contents: changed(one, await Bun.file(path).text()),
+          loader: 'ts',
+        }))
+      }
     },
   })
+}
+
+if (guard !== undefined) {
+  if (!Object.hasOwn(GUARDS, guard)) throw new Error(`No such guard: ${guard}`)
+  change(`without ${guard}`, GUARDS[guard as GuardName])
 }
