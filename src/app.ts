@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { version } from '../package.json'
 import { createAccess } from './access/access'
+import { createAuditPart } from './app/audit-part'
 import { createKeyWatch } from './app/key-watch'
 import { createListener } from './app/listener'
 import { masterKeys, settleMasterKey } from './app/master-key'
@@ -83,6 +84,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     clock,
     sync: config.dbSync,
     eventsKept: config.retentionEvents * DAY,
+    auditKept: config.retentionAudit * DAY,
     reword: reworded,
     log,
   })
@@ -207,6 +209,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       { name: 'storage', start: () => undefined, stop: () => storage.close() },
       { name: 'access', start: () => undefined, stop: access.stop },
       { name: 'whatsapp', start: () => undefined, stop: () => network.stop() },
+      createAuditPart({ audit: storage.audit, flush: api.flushAudit, version, clock, log }),
       storage.janitor,
       createKeyWatch({ config, given, keys: storage.keys, log }),
       studio,

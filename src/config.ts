@@ -157,6 +157,13 @@ export const ConfigSchema = Type.Object({
     unit: 'd',
     description: 'Days that the files of messages are kept; WhatsApp’s own copy lasts about as long',
   }),
+  retentionAudit: Type.Integer({
+    default: 365,
+    minimum: 1,
+    maximum: 36_500,
+    unit: 'd',
+    description: 'Days that entries of the audit log are kept',
+  }),
   dbSync: words(['full', 'normal'], {
     default: 'full',
     description:

@@ -2,6 +2,7 @@
 import { type AnyElysia, Elysia } from 'elysia'
 import type { Access } from '../access/access'
 
+import type { Audit } from '../domain/audit'
 import { errorBody } from '../domain/errors'
 import type { Idempotency } from '../domain/idempotency'
 import type { MediaDesk, MediaStore } from '../domain/media'
@@ -16,6 +17,8 @@ import { randomToken } from '../lib/token'
 import type { Supervisor } from '../sessions/supervisor'
 import type { Sender } from '../webhooks/sender'
 import { addressReader } from './address'
+import { auditRoutes } from './audit'
+import { createAuditTrail } from './audit-trail'
 import { authRoutes } from './auth'
 import { crossOrigin } from './cross-origin'
 import { diagnosisRoutes } from './diagnosis'
@@ -43,7 +46,8 @@ import { webhookRoutes } from './webhooks'
 export type ApiParts = {
   supervisor: Supervisor
   access: Access
-  accounts: Pick<Accounts, 'userById'>
+  accounts: Pick<Accounts, 'userById' | 'userByLogin'>
+  audit: Audit
   sessions: Sessions
   messages: Messages
   webhooks: Webhooks
@@ -83,11 +87,20 @@ export function createApi(parts: ApiParts) {
   const tickets = createTickets(clock)
   const limits = createRateLimits({ ...parts.attempts, clock, plans: parts.plans })
   const crossing = crossOrigin(parts.corsOrigins, parts.publicUrl)
+  const addressOf = addressReader(parts.trustedProxies)
+  const trail = createAuditTrail({
+    audit: parts.audit,
+    accountOf: (login) => parts.accounts.userByLogin(login)?.id ?? null,
+    addressOf,
+    clock,
+    log,
+  })
   const guard = makeGuard({
     authenticate: access.authenticate,
     current: access.current,
     tickets,
-    addressOf: addressReader(parts.trustedProxies),
+    addressOf,
+    onCaller: trail.caller,
     originAllowed: crossing.allowed,
     limits,
   })
@@ -119,7 +132,11 @@ export function createApi(parts: ApiParts) {
     })
     .decorate('clock', clock)
     .onTransform({ as: 'global' }, strictQuery)
-    .onError({ as: 'global' }, ({ code, error, request, set }) => {
+    .onBeforeHandle({ as: 'global' }, ({ request, server, body }) => trail.before({ request, server, body }))
+    .onAfterHandle({ as: 'global' }, async ({ request, responseValue }) => {
+      await trail.after({ request, answer: responseValue })
+    })
+    .onError({ as: 'global' }, async ({ code, error, request, server, body, set }) => {
       const failure = {
         code,
         error,
@@ -130,6 +147,7 @@ export function createApi(parts: ApiParts) {
       }
       const told = toAppError(failure, { log, methodsOf, translate: parts.translate ?? (() => null) })
       limits.refused(request, told.status)
+      await trail.failed({ request, server, body }, told)
       set.status = told.status
       Object.assign(set.headers, errorHeaders(told))
       return errorBody(told)
@@ -143,12 +161,14 @@ export function createApi(parts: ApiParts) {
     .use(statsRoutes(shared))
     .use(streamRoutes(shared))
     .use(webhookRoutes({ ...shared, ...parts.webhook }))
+    .use(auditRoutes(shared))
     .use(docsRoutes(() => document()))
   const whole = parts.also ? app.use(parts.also(guard)) : app
   document = () =>
     openApiDocument(whole.routes as ListedRoute[], { version: parts.version, url: parts.publicUrl })
   methodsOf = methodLookUp(whole.routes)
   assertGuarded(whole.routes)
-  return { app, document }
+  trail.concern(whole.routes)
+  return { app, document, flushAudit: trail.flush }
 }
 export type Api = ReturnType<typeof createApi>['app']

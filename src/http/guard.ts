@@ -24,6 +24,8 @@ export type GuardParts = {
   /** True when a browser page of this origin may open a WebSocket here. */
   originAllowed(origin: string, host: string | null): boolean
   limits: Pick<RateLimits, 'request' | 'attempt' | 'exchange' | 'failure'>
+  /** Told who is behind a request, whether or not that is enough for the route. */
+  onCaller?(request: Request, caller: Caller): void
 }
 
 /** The only routes that answer without credentials. */
@@ -80,6 +82,7 @@ export function guard(parts: GuardParts) {
       const { query, request, route, set } = context
       const principal = await identified(context)
       const address = addressOf(context)
+      parts.onCaller?.(request, { principal, address })
       // An address that is not known is on no list.
       if (!isListed(principal.ipAllowlist, address)) throw fail('IP_NOT_ALLOWED')
       limits.request(kindOf(route, query), request, principal, set)

@@ -5,6 +5,7 @@ import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
+import type { StoredAudit } from './audit'
 import type { GroupCommit } from './group-commit'
 import type { StoredJournal } from './journal'
 
@@ -26,12 +27,15 @@ export function createJanitor(parts: {
   webhooks: Pick<Webhooks, 'position'>
   /** Files that have had their time, and what crashes have left of others. */
   media: { sweep(now: number): Promise<number>; tidy(): Promise<number> }
+  audit: Pick<StoredAudit, 'prune'>
   clock: Clock
   log: Log
   /** Age at which events go (ms). */
   eventsKept: number
+  /** Age at which entries of the audit log go (ms). */
+  auditKept: number
 }): Janitor {
-  const { database, writer, journal, webhooks, media, clock, log, eventsKept } = parts
+  const { database, writer, journal, webhooks, media, audit, clock, log, eventsKept, auditKept } = parts
   const oldIdempotency = database.prepare<unknown, [number, number]>(
     'DELETE FROM idempotency WHERE created_at < ? LIMIT ?',
   )
@@ -88,6 +92,7 @@ export function createJanitor(parts: {
     gone += await pruneJournal(now)
     gone += await drain((limit) => orphans.run(journal.floor(), limit).changes)
     gone += await media.sweep(now)
+    gone += await audit.prune(now - auditKept)
     gone += await drain((limit) => unusedNumbers.run(journal.floor(), limit).changes)
     return gone
   }

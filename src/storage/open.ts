@@ -5,6 +5,7 @@ import { Database } from 'bun:sqlite'
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
+import type { Audit } from '../domain/audit'
 import type { Ledger } from '../domain/changes'
 import { AppError } from '../domain/errors'
 import { IDEMPOTENCY_KEPT, type Idempotency } from '../domain/idempotency'
@@ -20,6 +21,7 @@ import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import { createAccounts } from './accounts'
 import { createActs } from './acts'
+import { createAudit } from './audit'
 import { createBeside } from './beside'
 import { unpackId } from './codes'
 import { createCounters } from './counters'
@@ -63,6 +65,8 @@ export type StorageOptions = {
   log: Log
   /** Age at which events leave the journal (ms); 30 days unless told otherwise. */
   eventsKept?: number
+  /** Age at which entries leave the audit log (ms); a year unless told otherwise. */
+  auditKept?: number
   /** Puts other words into an encoded message; without it an edited one has no encoded form any more. */
   reword?: Reword
   /** Bytes that an account's files may take; as many as the disk has unless told otherwise. */
@@ -83,6 +87,7 @@ export type Storage = {
   media: MediaStore
   meta: Meta
   keys: Keys
+  audit: Audit
   /** To be started and stopped by the owner. */
   janitor: Janitor
   /** False while the disk does not accept writes. */
@@ -165,6 +170,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
 
   const writer = createGroupCommit({ database, clock, log })
   const numbers = createNumbers(database, keys.master)
+  const audit = createAudit({ database, writer, meta, key: keys.secret('audit'), clock, log })
   const sessions = createSessionRows(database)
   const counters = createCounters(database)
   const journal = createJournal({
@@ -222,10 +228,23 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     onErased,
   })
   const eventsKept = options.eventsKept ?? 30 * DAY
-  const janitor = createJanitor({ database, writer, journal, webhooks, media, clock, log, eventsKept })
+  const auditKept = options.auditKept ?? 365 * DAY
+  const janitor = createJanitor({
+    database,
+    writer,
+    journal,
+    webhooks,
+    media,
+    audit,
+    clock,
+    log,
+    eventsKept,
+    auditKept,
+  })
 
   keys.tidy(journal.floor(), clock.now() - 2 * IDEMPOTENCY_KEPT)
   erasure.resume()
+  audit.resume()
 
   let closed = false
   return {
@@ -252,6 +271,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       drizzle: drizzle({ client: database }),
       writer,
       onRemoved: (tx, tenant) => {
+        audit.forgetAccount(tenant)
         endpoints.forgetTenant(tx, tenant)
         media.forgetTenant(tx, asTenantId(tenant))
       },
@@ -259,6 +279,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     idempotency: createIdempotency({ database, writer, sealer: keys.sealer('answers'), clock }),
     media,
     meta,
+    audit,
     keys: {
       secret: keys.secret,
       isMaster: keys.isMaster,

@@ -377,3 +377,37 @@ export const keys = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.name, t.number] })],
 )
+
+export const audit = sqliteTable(
+  'audit',
+  {
+    number: integer('number').primaryKey(),
+    at: integer('at').notNull(),
+    account: text('account'),
+    credential: text('credential'),
+    action: text('action').notNull(),
+    object: text('object'),
+    session: text('session'),
+    result: text('result').notNull(),
+    count: integer('count').notNull(),
+    fields: text('fields').notNull(),
+    origin: bytes('origin'),
+    hash: bytes('hash').notNull(),
+  },
+  (t) => [
+    index('audit_by_account').on(t.account, t.number),
+    index('audit_by_session').on(t.session, t.number),
+  ],
+)
+
+export const auditOrigins = sqliteTable('audit_origins', {
+  number: integer('number').primaryKey(),
+  salt: bytes('salt').notNull(),
+  address: text('address'),
+  agent: text('agent'),
+})
+
+export const auditOpen = sqliteTable('audit_open', {
+  id: integer('id').primaryKey(),
+  entry: text('entry').notNull(),
+})

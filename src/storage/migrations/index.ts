@@ -6,6 +6,7 @@ import webhooks from './0005_webhooks.sql' with { type: 'text' }
 import timeline from './0006_timeline.sql' with { type: 'text' }
 import accounts from './0007_accounts.sql' with { type: 'text' }
 import keys from './0009_keys.sql' with { type: 'text' }
+import audit from './0010_audit.sql' with { type: 'text' }
 
 /** Every step of the schema, oldest first; embedded, so that one binary is enough. A step that was released never changes. */
 export const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -17,4 +18,5 @@ export const MIGRATIONS: readonly { name: string; sql: string }[] = [
   { name: '0006_timeline', sql: timeline },
   { name: '0007_accounts', sql: accounts },
   { name: '0009_keys', sql: keys },
+  { name: '0010_audit', sql: audit },
 ]
