@@ -17,7 +17,9 @@ import { createUploadLinks } from './http/upload-links'
 import { type Clock, systemClock } from './lib/clock'
 import { type Part, startAll, stopAll } from './lib/lifecycle'
 import { type Log, silentLog } from './lib/log'
+import { createTunnels } from './lib/tunnel'
 import { createIncoming } from './media/incoming'
+import { checkProxyUrl } from './sessions/proxy-check'
 import { qrDataUrl, qrPng, qrSvg, qrTerminal } from './sessions/qr-image'
 import { createSupervisor, type Supervisor } from './sessions/supervisor'
 import { openStorage, type Storage } from './storage/open'
@@ -109,8 +111,15 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
           })
         : null
     const endpoint = sandbox?.endpoint ?? endpointOf(config)
+    const outside: Outside = {
+      fetch: (url, init) => fetch(url, init),
+      ownPort: () => (ready ? Number(new URL(listener.url).port) : null),
+      ...parts.outside,
+    }
+    const tunnels = createTunnels({ ...outside, clock, allowNetworks: config.proxyAllowNetworks })
     const network = createNetwork({
       endpoint,
+      tunnels,
       clock,
       log,
       version: config.waVersion === null ? null : parseVersion(config.waVersion),
@@ -122,11 +131,6 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       },
     })
     const policy = { allowInsecure: config.webhookAllowInsecure, allowNetworks: config.webhookAllowNetworks }
-    const outside: Outside = {
-      fetch: (url, init) => fetch(url, init),
-      ownPort: () => (ready ? Number(new URL(listener.url).port) : null),
-      ...parts.outside,
-    }
     const checkUrl = (url: string) => checkWebhookUrl(url, policy, outside)
     const links = createUploadLinks(storage.keys.secret('links'))
     const files = storage.media
@@ -153,6 +157,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
         mediaKeptMs: config.retentionMedia * DAY,
         publicUrl: config.publicUrl,
         checkWebhookUrl: checkUrl,
+        checkProxyUrl: (url) => checkProxyUrl(url, tunnels),
       },
     })
     const access = createAccess({

@@ -110,6 +110,10 @@ export const ConfigSchema = Type.Object({
   mediaAllowNetworks: list({
     description: 'CIDR ranges of private networks from which files to be sent may be fetched',
   }),
+  proxyAllowNetworks: list({
+    description:
+      'CIDR ranges of private networks in which proxies of sessions may stand; such a proxy reaches what its network does',
+  }),
   maxFileMb: Type.Integer({
     default: 100,
     minimum: 1,

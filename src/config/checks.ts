@@ -45,6 +45,7 @@ export const CONFIG_CHECKS: readonly Check[] = [
   ({ trustedProxies }) => networks('TRUSTED_PROXIES', trustedProxies),
   ({ webhookAllowNetworks }) => networks('WEBHOOK_ALLOW_NETWORKS', webhookAllowNetworks),
   ({ mediaAllowNetworks }) => networks('MEDIA_ALLOW_NETWORKS', mediaAllowNetworks),
+  ({ proxyAllowNetworks }) => networks('PROXY_ALLOW_NETWORKS', proxyAllowNetworks),
   ({ corsOrigins }) =>
     corsOrigins.flatMap((origin) =>
       when(

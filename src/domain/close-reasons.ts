@@ -42,6 +42,12 @@ const ROWS = {
     action: 'Check the network and the proxy between this server and WhatsApp',
     code: 'SESSION_NOT_CONNECTED',
   },
+  proxy_failed: {
+    retry: 'backoff',
+    wipe: 'never',
+    action: 'Check the proxy of this session (settings.proxyUrl): that it runs and takes its user name and password',
+    code: 'SESSION_NOT_CONNECTED',
+  },
   rate_limited: { retry: 'backoff', wipe: 'never', action: WAIT, code: 'SESSION_NOT_CONNECTED' },
   storage_failed: {
     retry: 'backoff',

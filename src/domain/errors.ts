@@ -168,6 +168,12 @@ const CATALOGUE = {
     says: 'There is no such upload',
     action: 'Upload the file again; uploads expire',
   },
+  PROXY_URL_FORBIDDEN: {
+    status: 400,
+    says: 'This proxy address is not allowed',
+    action:
+      'Use http, https or socks5 and a public address (socks5://user:password@host:1080), or allow the network in the configuration',
+  },
   WEBHOOK_URL_FORBIDDEN: {
     status: 400,
     says: 'This webhook URL is not allowed',

@@ -176,6 +176,17 @@ function logout(session: Session, context: LifeContext): Decision {
   }
 }
 
+/**
+ * What another way to WhatsApp (a proxy) does to a session: it connects anew if it is connected or tries to be, or has given
+ * up for its old way; null = nothing.
+ */
+export function rerouted(session: Session, context: LifeContext): Decision | null {
+  const { state } = session
+  if (state.status === 'inactive') return null
+  if (state.status !== 'disconnected') return open(session, context, ['close'])
+  return state.retryAt === null && state.why.reason !== 'proxy_failed' ? null : open(session, context)
+}
+
 const RESTART = 'Please restart the session'
 
 /** What the human should do; a reason that heals by itself needs somebody once nobody tries any more (`retryAt` null). */

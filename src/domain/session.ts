@@ -54,6 +54,21 @@ export const SessionSettingsSchema = Type.Object(
       description: 'Addresses or CIDR ranges that may use this session; empty = all',
     }),
     enableEncryption: Type.Boolean({ default: true, description: 'Encrypt message content at rest' }),
+    proxyUrl: Type.Union(
+      [
+        Type.String({
+          minLength: 1,
+          maxLength: 2048,
+          examples: ['socks5://user:password@proxy.example.com:1080'],
+        }),
+        Type.Null(),
+      ],
+      {
+        default: null,
+        description:
+          'Proxy (http, https, socks5) by which everything of this session goes to WhatsApp, files too; never without it. Its password is shown as ***',
+      },
+    ),
     markOnline: Type.Boolean({ default: false, description: 'Appear online while connected' }),
     sendPacing: Type.Union(
       [
@@ -93,6 +108,7 @@ export const DEFAULT_SETTINGS: SessionSettings = {
   messageHistory: true,
   ipWhitelist: [],
   enableEncryption: true,
+  proxyUrl: null,
   markOnline: false,
   sendPacing: null,
   queuePaused: false,
@@ -194,6 +210,7 @@ export type TimelineCause =
   | 'start'
   | 'stop'
   | 'restart'
+  | 'rerouted'
   | 'clear_auth'
   | 'logout'
   | 'resume'

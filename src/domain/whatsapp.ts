@@ -184,6 +184,8 @@ export type OpenRequest = {
   sessionId: string
   vault: SessionVault
   markOnline: boolean
+  /** The proxy by which everything goes, with its credentials; null = none. */
+  proxyUrl: string | null
   /** The encoded message sent or received under an id; for retries. */
   raw: (messageId: string) => Uint8Array | null
 }

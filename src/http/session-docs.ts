@@ -29,6 +29,7 @@ export const SESSION = {
     messageHistory: true,
     ipWhitelist: [],
     enableEncryption: true,
+    proxyUrl: null,
     markOnline: false,
     sendPacing: null,
     queuePaused: false,

@@ -5,6 +5,7 @@ import type { SessionId } from '../domain/ids'
 import { type MessageCounts, SESSION_STATUSES, type Session, SessionSettingsSchema } from '../domain/session'
 import { actionFor } from '../domain/session-life'
 import { isoTime } from '../lib/clock'
+import { maskedProxy } from '../lib/proxy-url'
 import { nullable, oneOf, time } from './docs'
 
 export const SessionView = Type.Object(
@@ -136,7 +137,7 @@ export function sessionView(session: Session, counts: MessageCounts, queued: num
     },
     messageStats: { sent: counts.sent, received: counts.received, failed: counts.failed },
     messageQueue: queued,
-    settings: { ...settings },
+    settings: { ...settings, proxyUrl: settings.proxyUrl && maskedProxy(settings.proxyUrl) },
   }
 }
 

@@ -10,6 +10,7 @@ const SAYS = {
   refused: 'The proxy refuses to connect there',
   no_way_on: 'The proxy cannot reach the other side',
   closed: 'The proxy has closed the connection',
+  tampered: 'What answers behind the proxy does not prove to be WhatsApp',
   no_proxy: 'What answers there is not a proxy of this kind',
   timeout: 'The proxy does not answer in time',
 } as const

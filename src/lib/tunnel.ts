@@ -59,7 +59,7 @@ export function createTunnels(parts: TunnelParts): Tunnels {
   }
 
   return {
-    allowed: (proxy) => urlAllowed(placeOf(proxy), policy),
+    allowed: (proxy) => urlAllowed(placeOf(proxy), policy, parts),
     async isInside(proxy) {
       return (await addressesOf(proxy)).some((address) => addressKind(address) !== 'public')
     },

@@ -25,6 +25,8 @@ export type LineParts = {
   clock: Clock
   log: Log
   sessionId: string
+  /** The proxy by which the session goes from now on, for whatever it opens. */
+  proxyUrl: () => string | null
   raw: (messageId: string) => Uint8Array | null
   onReport: (generation: number, report: Report) => void
   /** The present connection has not come through in time. */
@@ -95,7 +97,7 @@ export function createLine(parts: LineParts): Line {
       isThrough = false
       line.expect(CONNECT_DEADLINE)
       connection = parts.whatsapp.open(
-        { sessionId: parts.sessionId, vault, markOnline, raw: parts.raw },
+        { sessionId: parts.sessionId, vault, markOnline, proxyUrl: parts.proxyUrl(), raw: parts.raw },
         (report) => {
           if (mine === generation && (report.kind === 'opened' || report.kind === 'closed')) {
             isThrough = report.kind === 'opened'

@@ -13,7 +13,7 @@ import type { Journal } from '../domain/journal'
 import type { Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
 import type { Restriction, Session, Sessions, TimelineCause } from '../domain/session'
-import { type Decision, decide, stalledEvent } from '../domain/session-life'
+import { type Decision, decide, rerouted, stalledEvent } from '../domain/session-life'
 import type { Stall } from '../domain/stalls'
 import type { Connection, Report, WhatsApp } from '../domain/whatsapp'
 import type { Clock } from '../lib/clock'
@@ -115,6 +115,7 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
     clock,
     log,
     sessionId: session.id,
+    proxyUrl: () => session.settings.proxyUrl,
     raw: (messageId) => parts.messages.raw(session.id, messageId),
     onReport: (generation, report) => take(generation, report),
     onOverdue: (generation) => post(() => failures.overdue(generation)),
@@ -395,17 +396,28 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
           }),
       }
     },
-    edit: (change) =>
+    edit(change) {
+      const answer = Promise.withResolvers<Session>()
       inTurn(async () => {
         const edited = change(session)
-        if (edited === null) return view()
-        await commit([changed(edited.session, edited.events)])
-        const { state } = edited.session
-        if (state.status === 'disconnected' && state.retryAt === null) cancelRetry()
-        adopt(edited.session)
+        if (edited === null) return answer.resolve(view())
+        const isRerouted = edited.session.settings.proxyUrl !== session.settings.proxyUrl
+        const anew = isRerouted ? rerouted(edited.session, context()) : null
+        const next = anew?.session ?? edited.session
+        await commit([
+          changed(next, [...edited.events, ...(anew?.events ?? [])], anew ? 'rerouted' : 'unknown'),
+        ])
+        if (next.state.status === 'disconnected' && next.state.retryAt === null) cancelRetry()
+        adopt(next)
         sending.wake()
-        return view()
-      }),
+        answer.resolve(view())
+        if (anew) await act(anew.effects)
+      }).catch((error: unknown) => {
+        log.debug('A change has failed', { error: String(error) })
+        answer.reject(error)
+      })
+      return answer.promise
+    },
     remove: () =>
       inTurn(async () => {
         // Unlinking cannot be taken back: a disk that would refuse the end of the session is asked before.

@@ -13,6 +13,7 @@ import type { ChatPresence, WhatsApp } from '../domain/whatsapp'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
+import { maskedProxy } from '../lib/proxy-url'
 import { randomHexId } from '../lib/token'
 import { edited } from './edit'
 import { createIncomingMedia, type ReceivedFiles } from './incoming-media'
@@ -55,6 +56,8 @@ export type SupervisorOptions = {
   publicUrl?: string | null
   /** Throws `WEBHOOK_URL_FORBIDDEN` for addresses that `settings.webhookUrl` must not have. */
   checkWebhookUrl?: (url: string) => void
+  /** Throws `PROXY_URL_FORBIDDEN` for addresses that `settings.proxyUrl` must not have. */
+  checkProxyUrl?: (url: string) => void
 }
 
 export type SupervisorParts = {
@@ -237,6 +240,15 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   const ofTenant = (tenantId: TenantId) =>
     [...lives.values()].filter((live) => live.view().tenantId === tenantId)
 
+  /** Addresses in settings; one that is there already (`known`) is not judged again. */
+  const checkAddresses = (
+    { webhookUrl = null, proxyUrl = null }: Partial<SessionSettings>,
+    known: string | null = null,
+  ) => {
+    if (webhookUrl !== null) options.checkWebhookUrl?.(webhookUrl)
+    if (proxyUrl !== null && proxyUrl !== known) options.checkProxyUrl?.(proxyUrl)
+  }
+
   const refuseBeyond = (tenantId: TenantId, maxSessions: number | null) => {
     const present = ofTenant(tenantId).length + (creating.get(tenantId) ?? 0)
     if (maxSessions === null || present < maxSessions) return
@@ -271,7 +283,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
       if (stopping) throw fail('SHUTTING_DOWN')
       refuseBeyond(tenantId, maxSessions)
       const settings = { ...DEFAULT_SETTINGS, ...input.settings }
-      if (settings.webhookUrl !== null) options.checkWebhookUrl?.(settings.webhookUrl)
+      checkAddresses(settings)
       const now = clock.now()
       const session: Session = {
         id: asSessionId(randomHexId()),
@@ -310,9 +322,12 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     },
     async update(id, input) {
       const live = get(id)
-      const url = input.settings?.webhookUrl
-      if (url !== undefined && url !== null) options.checkWebhookUrl?.(url)
-      return live.edit((session) => edited(session, input, clock.now()))
+      const { proxyUrl } = live.view().settings
+      // The address as it is shown is the address as it is.
+      const isShown = proxyUrl !== null && input.settings?.proxyUrl === maskedProxy(proxyUrl)
+      const update = isShown ? { ...input, settings: { ...input.settings, proxyUrl } } : input
+      checkAddresses(update.settings ?? {}, proxyUrl)
+      return live.edit((session) => edited(session, update, clock.now()))
     },
     async remove(id) {
       const live = get(id)

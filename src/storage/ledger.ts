@@ -69,14 +69,14 @@ export function createLedger(parts: {
 
   const writers: Writers = {
     session_created({ session }, tx) {
-      const { number } = numbers.ensureSession(tx, session.id)
-      sessions.insert(number, session)
-      endpoints.follow(tx, number, session)
+      const known = numbers.ensureSession(tx, session.id)
+      sessions.insert(known, session)
+      endpoints.follow(tx, known.number, session)
       return true
     },
     session_changed({ session, cause }, tx) {
       const known = numbers.session(session.id, tx)
-      if (!known || !sessions.update(tx, known.number, session, cause)) return false
+      if (!known || !sessions.update(tx, known, session, cause)) return false
       endpoints.follow(tx, known.number, session)
       return true
     },

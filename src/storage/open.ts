@@ -171,7 +171,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const writer = createGroupCommit({ database, clock, log })
   const numbers = createNumbers(database, keys.master)
   const audit = createAudit({ database, writer, meta, key: keys.secret('audit'), clock, log })
-  const sessions = createSessionRows(database)
+  const sessions = createSessionRows(database, numbers)
   const counters = createCounters(database)
   const journal = createJournal({
     database,

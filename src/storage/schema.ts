@@ -128,6 +128,7 @@ export const sessions = sqliteTable(
     restriction: text('restriction'),
     outage: text('outage'),
     late: integer('late').notNull().default(0),
+    proxy: bytes('proxy'),
   },
   (t) => [
     uniqueIndex('sessions_by_id').on(t.id),

@@ -14,6 +14,8 @@ import {
   type TimelineEntry,
 } from '../domain/session'
 import type { Tx } from './group-commit'
+import type { NumberedSession, Numbers } from './numbers'
+import { placeOf } from './seal'
 
 type Row = {
   id: string
@@ -33,13 +35,14 @@ type Row = {
   first_started_at: number | null
   connected_ms: number
   outage: string | null
+  proxy: Uint8Array | null
 }
 
 /** The QR text is a live secret and is left out. */
 const storable = (state: SessionState): SessionState =>
   state.status === 'qr_generated' ? { ...state, qr: '' } : state
 
-function sessionOf(row: Row): Session {
+function openSession(row: Row): Session {
   return {
     id: asSessionId(row.id),
     tenantId: asTenantId(row.tenant),
@@ -67,9 +70,9 @@ function sessionOf(row: Row): Session {
 const TIMELINE = 100
 
 export interface SessionRows extends Sessions {
-  insert(number: number, session: Session): void
+  insert(known: NumberedSession, session: Session): void
   /** False when there is no such session. */
-  update(tx: Tx, number: number, session: Session, cause?: TimelineCause): boolean
+  update(tx: Tx, known: NumberedSession, session: Session, cause?: TimelineCause): boolean
   /** A message has come late; counted while an outage is not told yet. */
   late(number: number): void
   active(number: number, at: number): boolean
@@ -78,9 +81,9 @@ export interface SessionRows extends Sessions {
   encrypts(tx: Tx, number: number): boolean
 }
 
-export function createSessionRows(database: Database): SessionRows {
+export function createSessionRows(database: Database, numbers: Pick<Numbers, 'session'>): SessionRows {
   const columns =
-    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms, outage'
+    'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms, outage, proxy'
   const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
   const byId = database.prepare<Row, [string]>(`SELECT ${columns} FROM sessions WHERE id = ?`)
   const listed = 'tenant = ?1 AND (?2 IS NULL OR status = ?2) AND id NOT IN (SELECT value FROM json_each(?3))'
@@ -107,10 +110,10 @@ export function createSessionRows(database: Database): SessionRows {
     'SELECT status, count(*) AS n FROM sessions WHERE ?1 IS NULL OR tenant = ?1 GROUP BY status',
   )
   const insert = database.prepare(
-    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const update = database.prepare(
-    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), late = iif(?17 IS NULL, 0, late) WHERE number = ?`,
+    `UPDATE sessions SET (${columns}, status, phone_number) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), late = iif(?17 IS NULL, 0, late) WHERE number = ?`,
   )
   const active = database.prepare<unknown, [number, number]>(
     'UPDATE sessions SET last_activity = max(ifnull(last_activity, 0), ?) WHERE number = ?',
@@ -158,13 +161,25 @@ export function createSessionRows(database: Database): SessionRows {
 
   const encrypting = new Map<number, boolean>()
 
-  const values = (session: Session) =>
+  const proxyPlace = (id: string) => placeOf('sessions', id, 'proxy')
+  const sealedProxy = ({ sealer }: NumberedSession, { id, settings: { proxyUrl } }: Session) =>
+    proxyUrl === null ? null : sealer.seal(Buffer.from(proxyUrl), proxyPlace(id))
+  const sessionOf = (row: Row): Session => {
+    const session = openSession(row)
+    const sealer = row.proxy === null ? undefined : numbers.session(row.id)?.sealer
+    if (row.proxy === null || !sealer) return session
+    const proxyUrl = Buffer.from(sealer.open(row.proxy, proxyPlace(row.id))).toString()
+    return { ...session, settings: { ...session.settings, proxyUrl } }
+  }
+
+  const values = (known: NumberedSession, session: Session) =>
     [
       session.id,
       session.tenantId,
       session.name,
       session.description,
-      JSON.stringify(session.settings),
+      // The proxy has a column of its own.
+      JSON.stringify({ ...session.settings, proxyUrl: null }),
       JSON.stringify(storable(session.state)),
       session.credentials,
       session.me && JSON.stringify(session.me),
@@ -177,6 +192,7 @@ export function createSessionRows(database: Database): SessionRows {
       session.firstStartedAt,
       session.connectedMs,
       session.outage && JSON.stringify(session.outage),
+      sealedProxy(known, session),
       session.state.status,
       session.me?.phoneNumber ?? null,
     ] as const
@@ -211,15 +227,16 @@ export function createSessionRows(database: Database): SessionRows {
       return counts
     },
     countOf: (tenantId) => count.get(tenantId)?.n ?? 0,
-    insert(number, session) {
-      insert.run(number, ...values(session))
-      noteState(number, session, 'created')
+    insert(known, session) {
+      insert.run(known.number, ...values(known, session))
+      noteState(known.number, session, 'created')
     },
-    update(tx, number, session, cause = 'unknown') {
+    update(tx, known, session, cause = 'unknown') {
+      const { number } = known
       tx.afterCommit(() => encrypting.delete(number))
       const before = statusOf.get(number)
       if (before !== null && before.status !== session.state.status) noteState(number, session, cause)
-      return update.run(...values(session), number).changes > 0
+      return update.run(...values(known, session), number).changes > 0
     },
     late(number) {
       late.run(number)

@@ -171,6 +171,7 @@ const REACTIONS: { [R in CloseReason]: string } = {
   server_unavailable: 'disconnected: close retry; session.disconnected',
   stream_error: 'disconnected: close retry; session.disconnected',
   upgrade_refused: 'disconnected: close retry; session.disconnected',
+  proxy_failed: 'disconnected: close retry; session.disconnected',
   rate_limited: 'disconnected: close retry; session.disconnected',
   storage_failed: 'disconnected: close retry; session.disconnected',
   untrusted_server: 'disconnected: close; session.disconnected',

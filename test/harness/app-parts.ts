@@ -28,6 +28,8 @@ export type AppPartsOptions = {
   supervisor?: Partial<SupervisorOptions>
   network?: Partial<NetworkOptions>
   log?: Log
+  /** Another name for the host of WhatsApp, which only a proxy can resolve. */
+  endpointHost?: string
 }
 
 export interface AppParts {
@@ -66,7 +68,7 @@ export async function createAppParts(options: AppPartsOptions = {}): Promise<App
   await sandbox.start()
   const network: Network = createNetwork({
     endpoint: {
-      url: sandbox.url,
+      url: options.endpointHost ? sandbox.url.replace('127.0.0.1', options.endpointHost) : sandbox.url,
       rootKey: Buffer.from(sandbox.rootPublicKey, 'hex'),
       mediaHosts: [sandbox.mediaHost],
       mediaCa: sandbox.caPem,

@@ -241,7 +241,7 @@ describe('a connection ends', () => {
     })
     const { promise, resolve } = Promise.withResolvers<string>()
     world.network.open(
-      { sessionId: 'broken', vault: broken, markOnline: false, raw: () => null },
+      { sessionId: 'broken', vault: broken, markOnline: false, proxyUrl: null, raw: () => null },
       (report) => {
         if (report.kind === 'closed') resolve(report.why.reason)
       },

@@ -5,6 +5,7 @@ import fewerPages from './0004_fewer_pages.sql' with { type: 'text' }
 import webhooks from './0005_webhooks.sql' with { type: 'text' }
 import timeline from './0006_timeline.sql' with { type: 'text' }
 import accounts from './0007_accounts.sql' with { type: 'text' }
+import proxy from './0008_proxy.sql' with { type: 'text' }
 import keys from './0009_keys.sql' with { type: 'text' }
 import audit from './0010_audit.sql' with { type: 'text' }
 
@@ -17,6 +18,7 @@ export const MIGRATIONS: readonly { name: string; sql: string }[] = [
   { name: '0005_webhooks', sql: webhooks },
   { name: '0006_timeline', sql: timeline },
   { name: '0007_accounts', sql: accounts },
+  { name: '0008_proxy', sql: proxy },
   { name: '0009_keys', sql: keys },
   { name: '0010_audit', sql: audit },
 ]

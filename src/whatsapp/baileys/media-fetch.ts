@@ -12,7 +12,7 @@
 import { DEFAULT_ORIGIN } from '@whiskeysockets/baileys'
 import { type Endpoint, isWhatsAppItself } from './trust'
 
-type Init = RequestInit & { tls?: { ca?: string } }
+type Init = RequestInit & { tls?: { ca?: string }; dispatcher?: unknown }
 /** `fetch` as it is called, without its overloads. */
 export type PlainFetch = (input: string | URL | Request, init?: Init) => Promise<Response>
 
@@ -24,10 +24,13 @@ export class ForbiddenMediaHost extends Error {
   }
 }
 
+/** The `fetch` of the route that a request is marked with; null = no route. Throws when it may not go without. */
+export type FetchOf = (dispatcher: unknown) => PlainFetch | null
+
 /** Guards `globalThis.fetch` for this endpoint; the returned function takes the guard away. */
-export function guardMediaFetch(endpoint: Endpoint): () => void {
+export function guardMediaFetch(endpoint: Endpoint, marked?: FetchOf): () => void {
   const original = globalThis.fetch
-  const guarded = Object.assign(guardFetch(original as PlainFetch, endpoint), {
+  const guarded = Object.assign(guardFetch(original as PlainFetch, endpoint, marked), {
     preconnect: original.preconnect,
   })
   globalThis.fetch = guarded as typeof original
@@ -37,7 +40,7 @@ export function guardMediaFetch(endpoint: Endpoint): () => void {
 }
 
 /** The guard itself, around any `fetch`. */
-export function guardFetch(inner: PlainFetch, endpoint: Endpoint): PlainFetch {
+export function guardFetch(inner: PlainFetch, endpoint: Endpoint, marked: FetchOf = () => null): PlainFetch {
   const foreign = !isWhatsAppItself(endpoint)
   const [firstHost] = endpoint.mediaHosts
   const allowed = (host: string) => endpoint.mediaHosts.includes(host) || (!foreign && isMediaDomain(host))
@@ -55,9 +58,11 @@ export function guardFetch(inner: PlainFetch, endpoint: Endpoint): PlainFetch {
       if (!firstHost.includes(':')) url.port = ''
     }
     if (!allowed(url.host) || url.protocol !== 'https:') throw new ForbiddenMediaHost(url.host)
-    const request: Init = { ...init, redirect: 'error' }
+    const { dispatcher, ...asked } = init ?? {}
+    const request: Init = { ...asked, redirect: 'error' }
     if (endpoint.mediaCa !== undefined) request.tls = { ca: endpoint.mediaCa }
-    return inner(input instanceof Request ? new Request(url.toString(), input) : url, request)
+    const go = marked(dispatcher) ?? inner
+    return go(input instanceof Request ? new Request(url.toString(), input) : url, request)
   }
 }
 

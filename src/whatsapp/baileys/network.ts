@@ -14,11 +14,13 @@ import type { Connection, OpenRequest, Report, WhatsApp } from '../../domain/wha
 import { SendUnconfirmed } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
+import { createTunnels, type Tunnels } from '../../lib/tunnel'
 import { cacheOf, createCache } from './caches'
 import { forwarded } from './content/forward'
 import { attach, fileOf } from './content/pointer'
 import { writeContent } from './content/write'
-import { guardMediaFetch } from './media-fetch'
+import { guardMediaFetch, type PlainFetch } from './media-fetch'
+import { createRoutes } from './route'
 import { openSocket } from './socket'
 import { type Endpoint, isWhatsAppItself, trust } from './trust'
 import { ACK_TIMEOUT_MS } from './upstream/acknowledgements'
@@ -43,6 +45,8 @@ export type NetworkOptions = {
   nativeSignatures?: boolean
   watch?: WatchTimes
   ackTimeoutMs?: number
+  /** Ways through proxies of sessions; to proxies in public networks unless told otherwise. */
+  tunnels?: Tunnels
   /** Only for tests. */
   qrTimeoutMs?: number
 }
@@ -77,7 +81,12 @@ export function createNetwork(options: NetworkOptions): Network {
   keepTransactionsApart()
   undoFailedAttempts()
   const rejections = surviveRejections(log)
-  const unguard = guardMediaFetch(endpoint)
+  const routes = createRoutes({
+    tunnels: options.tunnels ?? createTunnels({ allowNetworks: [], clock }),
+    direct: globalThis.fetch as PlainFetch,
+    encrypted: endpoint.url.startsWith('wss:'),
+  })
+  const unguard = guardMediaFetch(endpoint, routes.marked)
   const versions = createClientVersion({
     override: options.version ?? null,
     ...(options.versions ? { store: options.versions } : {}),
@@ -85,6 +94,13 @@ export function createNetwork(options: NetworkOptions): Network {
   })
   const retries = createCache({ clock, max: 50_000, ttlMs: HOUR })
   const placeholders = createCache({ clock, max: 10_000, ttlMs: HOUR })
+
+  /** A newer version is asked for by the way of the session that was refused. */
+  async function lookUp({ proxyUrl }: OpenRequest, refused: WAVersion): Promise<boolean> {
+    if (proxyUrl === null) return versions.refused(refused)
+    const route = routes.through(proxyUrl, () => undefined)
+    return await versions.refused(refused, route.fetch).finally(route.stop)
+  }
 
   function open(request: OpenRequest, report: (report: Report) => void): Connection {
     let refreshed = false
@@ -97,7 +113,7 @@ export function createNetwork(options: NetworkOptions): Network {
         if (what.kind === 'opened') versions.succeeded(version)
         if (what.kind === 'closed' && what.why.reason === 'client_outdated' && !refreshed && !closing) {
           refreshed = true
-          void versions.refused(version).then((another) => {
+          void lookUp(request, version).then((another) => {
             if (!another || closing) report(what)
             else {
               log.warn('WhatsApp refuses this client version; trying another', { version: version.join('.') })
@@ -113,6 +129,7 @@ export function createNetwork(options: NetworkOptions): Network {
           request,
           report: hear,
           endpoint,
+          routes,
           version,
           browser: options.browser ?? Browsers.macOS('Chrome'),
           caches: {

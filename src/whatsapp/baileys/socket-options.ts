@@ -1,4 +1,5 @@
 /** Every option of Baileys' socket, each one chosen (field notes B1). */
+import type { Agent as TlsAgent } from 'node:https'
 import {
   type AuthenticationState,
   type CacheStore,
@@ -12,6 +13,7 @@ import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { createCache } from './caches'
 import { baileysLogger } from './logger'
+import type { Route } from './route'
 import type { Endpoint } from './trust'
 
 const MINUTE = 60_000
@@ -29,6 +31,7 @@ export type SocketOptions = {
   makeSignalRepository: NonNullable<UserFacingSocketConfig['makeSignalRepository']>
   groupMetadata: (jid: string) => Promise<GroupMetadata | undefined>
   raw: (messageId: string) => Uint8Array | null
+  route: Route
   /** Only for tests; without it the first QR lives 60 s, the others 20 s. */
   qrTimeoutMs?: number
 }
@@ -83,8 +86,10 @@ export function socketOptions(options: SocketOptions): UserFacingSocketConfig {
     // Upstream's own default: a wrong MAC in one old patch would otherwise block the whole collection.
     appStateMacVerification: { patch: false, snapshot: false },
     customUploadHosts: [],
-    // Left out on purpose: `agent` and `fetchAgent` (no proxy yet), `mobile` and `printQRInTerminal` (removed
+    // Typed for https alone, and used for whichever protocol the endpoint has.
+    ...(options.route.agent === null ? {} : { agent: options.route.agent as TlsAgent }),
+    // Left out on purpose: `fetchAgent` (files go up by our own `fetch`), `mobile` and `printQRInTerminal` (removed
     // upstream), `pushName` (the phone tells the name).
-    options: {},
+    options: { dispatcher: options.route.dispatcher } as RequestInit,
   }
 }

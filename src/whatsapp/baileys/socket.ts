@@ -28,6 +28,7 @@ import { isMe, type Know } from './people'
 import { identityOf } from './reports'
 import { signalRepositoryWith } from './repository'
 import { createRestrictions } from './restriction'
+import type { Routes } from './route'
 import { createSender, isConnectionTrouble } from './sending'
 import { socketOptions } from './socket-options'
 import { keyOfRef, starPatch } from './star'
@@ -50,6 +51,7 @@ export type SocketParts = {
   request: OpenRequest
   report: (report: Report) => void
   endpoint: Endpoint
+  routes: Pick<Routes, 'through'>
   version: WAVersion
   browser: WABrowserDescription
   caches: { retries: CacheStore; placeholders: CacheStore }
@@ -93,12 +95,16 @@ export function openSocket(parts: SocketParts): Connection {
     forgetAbandonedPairing(creds)
     saveUnwatched()
   }
+  const route = parts.routes.through(request.proxyUrl, ({ message }) =>
+    end({ reason: 'proxy_failed', code: null, detail: message }),
+  )
   const acks = createAcknowledgements(clock, parts.ackTimeoutMs)
   const groups = createGroupCache(clock, (jid) => sock.groupMetadata(jid))
   const sock = makeWASocket(
     socketOptions({
       ...qrTimeout,
       endpoint: parts.endpoint,
+      route,
       version,
       browser,
       auth,
@@ -116,7 +122,14 @@ export function openSocket(parts: SocketParts): Connection {
   )
   const ws: SocketEvents = sock.ws
   const raw = rawSocketOf(ws)
-  const media = createMediaTransfer({ sock, me: () => creds.me?.id, clock, log })
+  const media = createMediaTransfer({
+    sock,
+    me: () => creds.me?.id,
+    // By way of the guard, which knows the mark.
+    fetch: (url, init) => fetch(url, { ...init, dispatcher: route.dispatcher } as RequestInit),
+    clock,
+    log,
+  })
   const restrictions = createRestrictions({ fetchLock: () => sock.fetchAccountReachoutTimelock(), clock })
 
   // ——— repairs of this socket; all in the tick in which it was made, so nothing has passed by ———
@@ -240,6 +253,7 @@ export function openSocket(parts: SocketParts): Connection {
     acks.end()
     pairing.end()
     media.stop()
+    route.stop()
     if (closing !== null && !leaving) report({ kind: 'closed', why: silence(closing) })
     ended = true
     void sock.end(undefined)

@@ -29,6 +29,8 @@ export interface TestSession {
   of<K extends Report['kind']>(kind: K): ReportOf<K>[]
   /** Deletes the inbox rows of what was reported, as the recorder's commit does. */
   recording: boolean
+  /** By which it goes from the next `open` on. */
+  proxyUrl: string | null
 }
 
 export interface TestWorld {
@@ -85,12 +87,19 @@ export async function createWorld(options: WorldOptions = {}): Promise<TestWorld
       id,
       reports: [],
       recording: true,
+      proxyUrl: null,
       vault: createMemoryVault(),
       connection: undefined as unknown as Connection,
       open() {
         const vault = self.vault
         self.connection = network.open(
-          { sessionId: id, vault, markOnline: false, raw: (messageId) => rawOf(self, messageId) },
+          {
+            sessionId: id,
+            vault,
+            markOnline: false,
+            proxyUrl: self.proxyUrl,
+            raw: (messageId) => rawOf(self, messageId),
+          },
           (report) => {
             self.reports.push(report)
             if (self.recording) void record(vault, report)

@@ -21,16 +21,21 @@ export interface ClientVersion {
   current(): WAVersion
   /** A login with it succeeded. */
   succeeded(version: WAVersion): void
-  /** It was refused; true when there is another one to try. Callers at the same time share one look-up. */
-  refused(version: WAVersion): Promise<boolean>
+  /**
+   * It was refused; true when there is another one to try. Callers at the same time share one look-up; whoever has a
+   * way of its own looks it up `through` that.
+   */
+  refused(version: WAVersion, through?: Fetch): Promise<boolean>
 }
+
+type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 export type ClientVersionOptions = {
   /** `WA_VERSION`; never replaced. */
   override: WAVersion | null
   store?: VersionStore
   /** Present only with WhatsApp's own endpoint. */
-  fetch?: (url: string, init: RequestInit) => Promise<Response>
+  fetch?: Fetch
 }
 
 export const BUNDLED_VERSION: WAVersion = DEFAULT_CONNECTION_CONFIG.version
@@ -52,19 +57,24 @@ export function createClientVersion(options: ClientVersionOptions): ClientVersio
   let known = options.override ?? (remembered ? parseVersion(remembered) : null) ?? BUNDLED_VERSION
   let lookUp: Promise<WAVersion | null> | null = null
 
+  function looked(through: Fetch | undefined): Promise<WAVersion | null> {
+    if (through) return latestVersion(options.fetch && through)
+    lookUp ??= latestVersion(options.fetch).finally(() => {
+      lookUp = null
+    })
+    return lookUp
+  }
+
   return {
     current: () => known,
     succeeded(version) {
       if (options.override === null) options.store?.save(showVersion(version))
     },
-    async refused(version) {
+    async refused(version, through) {
       if (options.override !== null) return false
       // Another session may have found a newer one meanwhile.
       if (showVersion(version) !== showVersion(known)) return true
-      lookUp ??= latestVersion(options.fetch).finally(() => {
-        lookUp = null
-      })
-      const found = (await lookUp) ?? BUNDLED_VERSION
+      const found = (await looked(through)) ?? BUNDLED_VERSION
       if (showVersion(found) === showVersion(version)) return false
       known = found
       return true
