@@ -274,6 +274,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
         audit.forgetAccount(tenant)
         endpoints.forgetTenant(tx, tenant)
         media.forgetTenant(tx, asTenantId(tenant))
+        tx.afterCommit(onErased)
       },
     }),
     idempotency: createIdempotency({ database, writer, sealer: keys.sealer('answers'), clock }),

@@ -20,10 +20,12 @@ const FORMS: Record<string, (bytes: Buffer) => string[]> = {
     return [hex, hex.toUpperCase(), spaced, spaced.toUpperCase()]
   },
   base64: (bytes) => {
-    // Without the last characters: they depend on what follows in a longer value.
-    const whole = (encoding: 'base64' | 'base64url') =>
-      bytes.toString(encoding).replace(/=+$/, '').slice(0, -1)
-    return [whole('base64'), whole('base64url')]
+    // In a longer value it may begin at any byte of a group of three, and whole groups alone look the same then.
+    const inner = [0, 1, 2].map((skipped) => {
+      const length = Math.floor((bytes.length - skipped) / 3) * 3
+      return bytes.subarray(skipped, skipped + length)
+    })
+    return inner.flatMap((part) => [part.toString('base64'), part.toString('base64url')])
   },
   decimal: (bytes) => [bytes.join(','), bytes.join(', ')],
   escaped: (bytes) => {
@@ -44,6 +46,10 @@ function formsFound(texts: readonly string[], secret: Secret): string[] {
 
 /** The names of forms in which `secret` occurs in `output`; printed arrays may be broken into lines. */
 export const formsIn = (output: string, secret: Secret): string[] => formsFound(searchable(output), secret)
+
+/** The same in bytes of any kind, as they lie in a file. */
+export const formsInBytes = (bytes: Buffer, secret: Secret): string[] =>
+  formsFound([bytes.toString('latin1')], secret)
 
 /** One line per finding. Never shows the secret. */
 export function leaksIn(output: string, secrets: readonly Secret[]): string[] {

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { asSessionId } from '../../src/domain/ids'
+import type { Vaults } from '../../src/domain/ownership'
 import { systemClock } from '../../src/lib/clock'
 import { silentLog } from '../../src/lib/log'
 import { openStorage } from '../../src/storage/open'
@@ -61,15 +62,18 @@ export async function vaultSecrets(
     log: silentLog,
   })
   try {
-    return sessionIds.flatMap((sessionId) => {
-      const vault = storage.vaults.open(asSessionId(sessionId))
-      return TYPES.flatMap((type) =>
-        [...vault.get(type, vault.ids(type).slice(0, PER_TYPE))].flatMap(([, value]) =>
-          privateParts(decodeValue(value), type),
-        ),
-      )
-    })
+    return sessionIds.flatMap((sessionId) => keysOf(storage.vaults, sessionId))
   } finally {
     await storage.close()
   }
+}
+
+/** The same of a session that is stopped; whatever had its keys open is fenced. */
+export function keysOf(vaults: Vaults, sessionId: string): Secret[] {
+  const vault = vaults.open(asSessionId(sessionId))
+  return TYPES.flatMap((type) =>
+    [...vault.get(type, vault.ids(type).slice(0, PER_TYPE))].flatMap(([, value]) =>
+      privateParts(decodeValue(value), type),
+    ),
+  )
 }
