@@ -5,6 +5,11 @@
 export type Proof = { file: string; test: string } | { open: string }
 
 const by = (file: string, test: string): Proof => ({ file: `test/${file}.test.ts`, test })
+/** A row of the table of hard inputs. */
+const HARD_INPUT = (table: string, says: string): Proof => ({
+  file: `test/http/hard-input/${table}.ts`,
+  test: says,
+})
 const open = (says: string): Proof => ({ open: says })
 
 const MANUAL = 'contract/manual'
@@ -26,7 +31,7 @@ const TABLE = by(LIFE, '${status} × ${on}')
 export const REQUIREMENTS: Record<string, Proof> = {
   // Model and conventions
   R1: by('journeys/send-message', 'a text leaves, the recipient decrypts it'),
-  R2: by('http/bad-input', '%s is not taken'),
+  R2: HARD_INPUT('json', 'a form'),
   R3: CREATE,
   R4: MONITOR,
   R5: by(SESSIONS, 'a new session has every field'),
@@ -64,7 +69,7 @@ export const REQUIREMENTS: Record<string, Proof> = {
   R34: SECURE,
   R35: CREATE,
   R36: CREATE,
-  R37: by('http/bad-input', 'a name that is %s'),
+  R37: HARD_INPUT('json', 'a name that is missing'),
   // Start and status
   R38: by(MANUAL, 'Start a Session'),
   R39: by(SESSIONS, 'start answers at once'),
@@ -150,7 +155,7 @@ export const REQUIREMENTS: Record<string, Proof> = {
   R110: SECURE,
   R111: by('storage/ledger', 'are exact by type, day and status, and survive a restart'),
   // Errors
-  R112: by('http/bad-input', '%s'),
+  R112: HARD_INPUT('json', 'truncated JSON'),
   R113: by('domain/errors', 'codes are stable names'),
   R114: by('domain/errors', 'the three errors that the manual prints'),
   R115: by(MANUAL, 'Delete Session'),

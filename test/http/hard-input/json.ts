@@ -184,11 +184,11 @@ export const JSON_ROWS: readonly HardRow[] = [
         head('POST', '/api/sessions', type, 'Content-Length: 1000000'),
         `POST /api/auth/login HTTP/1.1\r\nHost: wabun.test\r\n${type}\r\nContent-Length: 1000000\r\n\r\n`,
       ]) {
-        const { statuses, body } = await rig.raw(bytes, drip)
+        const { statuses, body } = await rig.raw(bytes, { drip })
         expect({ statuses, code: body?.code }).toEqual({ statuses: [408], code: 'REQUEST_TIMEOUT' })
       }
       const chunked = head('POST', '/api/sessions', type, 'Transfer-Encoding: chunked')
-      const { body } = await rig.raw(chunked, { piece: '1\r\n \r\n', everyMs: 3 })
+      const { body } = await rig.raw(chunked, { drip: { piece: '1\r\n \r\n', everyMs: 3 } })
       expect(body?.code).toBe('REQUEST_TIMEOUT')
     })
   }),

@@ -25,12 +25,19 @@ export type Refusal = {
 export type Refused = { headers: Headers; body: Refusal; paths: string[] }
 type Account = { token: string; apiKey: string; id: string }
 
+/** What signs the rig's tokens, so that a row can make some of its own. */
+/** Refused credentials that an address has in a minute. */
+export const MOST_FAILURES = 900
+export const JWT_SECRET = 'a secret of the rig that signs tokens, long enough'
+
 export interface HardRig {
   readonly app: TestApp
   readonly clock: HastyClock
   readonly port: number
   readonly ada: Account
   readonly bob: Account
+  /** A session of Ada's, never started. */
+  readonly adas: string
   /** The owner's linked session, and what a send to its friend needs. */
   linked(): Promise<string>
   /** What names mean; each answer but the last is used once. */
@@ -44,8 +51,15 @@ export interface HardRig {
     options: CallOptions | undefined,
     expected: [status: number, code: ErrorCode, ...at: string[]],
   ): Promise<Refused>
-  /** Sends bytes over a connection of its own; ends it after the first whole answer, resolves when it is closed. */
-  raw(bytes: string | Uint8Array, drip?: { piece: string; everyMs: number }): Promise<RawAnswer>
+  /**
+   * Sends bytes over a connection of its own and ends it after the first whole answer, or after what is said `next` has
+   * been answered too; resolves when it is closed. (Bun closes a connection on which a request comes before the last one
+   * is answered.)
+   */
+  raw(
+    bytes: string | Uint8Array,
+    also?: { drip?: { piece: string; everyMs: number }; next?: string },
+  ): Promise<RawAnswer>
   /** Ends with the rig. */
   onEnd(end: () => unknown): void
   stop(): Promise<void>
@@ -68,6 +82,8 @@ export async function startHardRig(): Promise<HardRig> {
     clock,
     flags: {
       '--registration': 'open',
+      '--jwt-secret': JWT_SECRET,
+      '--auth-failures': String(MOST_FAILURES),
       '--webhook-allow-insecure': 'false',
       '--webhook-allow-networks': `${OUTSIDE}/32`,
       '--media-allow-networks': `${OUTSIDE}/32`,
@@ -98,6 +114,10 @@ export async function startHardRig(): Promise<HardRig> {
   }
   const ada = await register('ada')
   const bob = await register('bob')
+  const made = await app.ok<{ session: { id: string } }>('POST', '/api/sessions', {
+    key: ada.apiKey,
+    body: { name: 'Ada’s' },
+  })
   const port = Number(new URL(app.url).port)
   let link: Promise<string> | null = null
 
@@ -107,6 +127,7 @@ export async function startHardRig(): Promise<HardRig> {
     port,
     ada,
     bob,
+    adas: made.session.id,
     names,
     linked() {
       link ??= app.phone(FRIEND).then(() => app.linked(PHONE))
@@ -115,7 +136,7 @@ export async function startHardRig(): Promise<HardRig> {
     certificate: { key: keyPem, cert: certPem },
     async refused(method, path, options, [status, code, ...at]) {
       const answer = await app.call<Refusal>(method, path, options)
-      const told = `${method} ${path.slice(0, 100)}`
+      const told = `${method} ${path.slice(0, 100)} ${JSON.stringify(options?.body ?? null).slice(0, 200)}`
       expect({ told, status: answer.status, code: answer.body.code }).toEqual({ told, status, code })
       expectEnvelope(answer.body, answer.status)
       expect(answer.headers.get('x-request-id')).toBeTruthy()
@@ -123,16 +144,20 @@ export async function startHardRig(): Promise<HardRig> {
       if (at.length > 0) expect({ told, paths }).toEqual({ told, paths: at.sort() })
       return { headers: answer.headers, body: answer.body, paths }
     },
-    raw: (bytes, drip) =>
+    raw: (bytes, { drip, next } = {}) =>
       new Promise((resolve, reject) => {
         const socket = connect(port, '127.0.0.1')
         let text = ''
+        let said = false
         const dripping = drip
           ? setInterval(() => socket.writable && socket.write(drip.piece), drip.everyMs)
           : undefined
         socket.on('data', (data) => {
           text += data.toString('latin1')
-          if (isWhole(text)) socket.end()
+          if (!isWhole(text)) return
+          if (next !== undefined && !said) socket.write(next)
+          else socket.end()
+          said = true
         })
         // A reset is an end like any other here; what was answered before is what counts.
         socket.on('error', () => undefined)
@@ -163,7 +188,7 @@ export function expectEnvelope(body: Refusal, status: number): void {
 }
 
 /** Whether the first answer (100 aside) has come with all of its body. */
-function isWhole(text: string): boolean {
+export function isWhole(text: string): boolean {
   const answer = text.replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, '')
   const split = answer.indexOf('\r\n\r\n')
   if (split === -1) return false
