@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { version } from '../package.json'
 import { createAccess } from './access/access'
+import { createAccountRemoval } from './app/account-removal'
 import { createAuditPart } from './app/audit-part'
 import { createKeyWatch } from './app/key-watch'
 import { createListener } from './app/listener'
@@ -179,6 +180,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       ...(parts.requestLimit === undefined ? {} : { limits: limitsFor(parts.requestLimit) }),
     })
     const streams = createStreams({ journal: storage.journal, clock })
+    const removal = createAccountRemoval({ ...storage, supervisor, log })
     const apiParts: ApiParts = {
       ...storage,
       supervisor,
@@ -188,6 +190,8 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       maxFileBytes: config.maxFileMb * MB,
       access,
       streams,
+      removeAccount: removal.remove,
+      stopAccount: removal.stopSessions,
       clock,
       log,
       version,
@@ -219,6 +223,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       createKeyWatch({ config, given, keys: storage.keys, log }),
       studio,
       supervisor,
+      removal,
       delivery,
       streams,
       listener,

@@ -180,8 +180,12 @@ export interface Messages {
    */
   raw(sessionId: SessionId, id: string): Uint8Array | null
   stats(sessionId: SessionId, span: { from?: number; to?: number; now: number }): MessageStats
-  /** Messages of all sessions of a tenant (or of all) since a moment. */
-  totalsSince(tenantId: string | null, since: number): { sent: number; received: number }
+  /** Messages of all sessions of a tenant (or of all) since a moment; of these sessions alone when some are given. */
+  totalsSince(
+    tenantId: string | null,
+    since: number,
+    only?: readonly SessionId[] | null,
+  ): { sent: number; received: number }
 }
 
 /** Read side of who is who: LID ↔ phone number. */

@@ -178,6 +178,8 @@ export type SessionFilter = {
   status?: SessionStatus
   /** Sessions that are left out. */
   except?: readonly SessionId[]
+  /** The only ones that count; null = all of the tenant. */
+  only?: readonly SessionId[] | null
   limit: number
   offset: number
 }
@@ -192,7 +194,8 @@ export interface Sessions {
   /** The session, other than `except`, that holds this linked number, of whatever tenant. */
   holderOf(phoneNumber: string, except: SessionId): SessionId | null
   counts(ids: readonly SessionId[]): Map<SessionId, MessageCounts>
-  countByStatus(tenantId: TenantId | null): Record<SessionStatus, number>
+  /** Of a tenant or of all; of these sessions alone when some are given. */
+  countByStatus(tenantId: TenantId | null, only?: readonly SessionId[] | null): Record<SessionStatus, number>
   countOf(tenantId: TenantId): number
   /** Messages that have come late since the present outage began. */
   lateCount(id: SessionId): number

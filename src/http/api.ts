@@ -5,6 +5,7 @@ import type { Access } from '../access/access'
 import type { Audit } from '../domain/audit'
 import { errorBody } from '../domain/errors'
 import type { Idempotency } from '../domain/idempotency'
+import type { TenantId } from '../domain/ids'
 import type { MediaDesk, MediaStore } from '../domain/media'
 import type { Messages } from '../domain/message'
 import type { Plans } from '../domain/plans'
@@ -17,6 +18,7 @@ import { randomToken } from '../lib/token'
 import type { Supervisor } from '../sessions/supervisor'
 import type { Sender } from '../webhooks/sender'
 import { addressReader } from './address'
+import { adminUserRoutes } from './admin-users'
 import { auditRoutes } from './audit'
 import { createAuditTrail } from './audit-trail'
 import { authRoutes } from './auth'
@@ -46,7 +48,11 @@ import { webhookRoutes } from './webhooks'
 export type ApiParts = {
   supervisor: Supervisor
   access: Access
-  accounts: Pick<Accounts, 'userById' | 'userByLogin'>
+  accounts: Pick<Accounts, 'userById' | 'userByLogin' | 'listUsers' | 'keysOf'>
+  /** Removes everything that belongs to an account that is closed. */
+  removeAccount(id: TenantId): Promise<void>
+  /** Stops the sessions of an account; their devices stay linked. */
+  stopAccount(id: TenantId): Promise<void>
   audit: Audit
   sessions: Sessions
   messages: Messages
@@ -154,6 +160,7 @@ export function createApi(parts: ApiParts) {
     })
     .use(statusRoutes(shared))
     .use(authRoutes(shared))
+    .use(adminUserRoutes(shared))
     .use(sessionRoutes(shared))
     .use(diagnosisRoutes(shared))
     .use(sessionControlRoutes({ ...shared, draw: parts.drawQr }))

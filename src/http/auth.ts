@@ -2,89 +2,21 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import type { Access } from '../access/access'
-import { fail } from '../domain/errors'
-import type { TenantId } from '../domain/ids'
-import type { Messages } from '../domain/message'
-import { type ApiKey, PLANS, SCOPES, type User } from '../domain/principal'
-import type { Sessions } from '../domain/session'
+import type { Clock } from '../lib/clock'
 import { isoTime } from '../lib/clock'
-import { answer, notes, nullable, oneOf, says, time } from './docs'
-import type { Guard } from './guard'
-import type { Idempotent } from './idempotent'
+import { ApiKeyOnce, Email, GivenPassword, Password, Username, UserView, userView } from './account-view'
+import { type KeyRoutesParts, keyRoutes } from './auth-keys'
+import { type ProfileRoutesParts, profileRoutes } from './auth-profile'
+import { answer, notes, says, time } from './docs'
 import { readJson } from './json'
 import type { Tickets } from './tickets'
 
-export type AuthRoutesParts = {
-  guard: Guard
-  access: Access
-  accounts: { userById(id: TenantId): User | null }
-  sessions: Pick<Sessions, 'countByStatus'>
-  messages: Pick<Messages, 'totalsSince'>
-  tickets: Tickets
-  idempotent: Idempotent
-}
+export type AuthRoutesParts = KeyRoutesParts &
+  ProfileRoutesParts & { access: Access; tickets: Tickets; clock: Clock }
 
 const tags = ['Authentication']
 
-const UserView = Type.Object(
-  {
-    id: Type.String(),
-    username: Type.String(),
-    email: Type.String(),
-    role: Type.Union([Type.Literal('admin'), Type.Literal('user')]),
-    plan: oneOf(PLANS),
-    isActive: Type.Boolean(),
-    createdAt: time(),
-  },
-  { title: 'User' },
-)
-const userView = ({ id, username, email, role, plan, isActive, createdAt }: User) => ({
-  id,
-  username,
-  email,
-  role,
-  plan,
-  isActive,
-  createdAt: isoTime(createdAt),
-})
-
-const ScopeSchema = oneOf(SCOPES)
-const KeyView = Type.Object(
-  {
-    id: Type.String(),
-    name: Type.String(),
-    masked: Type.String({ examples: ['wapi_12…cdef'] }),
-    scopes: nullable(Type.Array(ScopeSchema, { description: 'Null = all that the account may do' })),
-    isDefault: Type.Boolean(),
-    createdAt: time(),
-  },
-  { title: 'ApiKey' },
-)
-const keyView = ({ id, name, masked, scopes, isDefault, createdAt }: ApiKey) => ({
-  id,
-  name,
-  masked,
-  scopes,
-  isDefault,
-  createdAt: isoTime(createdAt),
-})
-
-const Password = Type.String({ minLength: 8, maxLength: 256, examples: ['correct horse battery'] })
-const Email = Type.String({
-  minLength: 3,
-  maxLength: 254,
-  pattern: '^[^@\\s]+@[^@\\s]+$',
-  examples: ['ada@example.com'],
-})
-const Username = Type.String({
-  minLength: 3,
-  maxLength: 30,
-  pattern: '^[A-Za-z0-9_]+$',
-  description: 'Letters, digits and underscores',
-  examples: ['ada'],
-})
 const Token = Type.String({ description: 'JWT, valid for 24 hours' })
-const ApiKeyOnce = Type.String({ description: 'Shown this once', examples: ['wapi_…'] })
 
 const RegisterBody = Type.Object(
   { username: Username, email: Email, password: Password },
@@ -94,21 +26,13 @@ const LoginBody = Type.Object(
   {
     username: Type.Optional(Type.String({ maxLength: 254 })),
     email: Type.Optional(Type.String({ maxLength: 254 })),
-    password: Type.String({ maxLength: 256 }),
+    password: GivenPassword,
   },
   { additionalProperties: false, title: 'Login', description: 'With username or email' },
 )
-const NewKeyBody = Type.Object(
-  {
-    name: Type.String({ minLength: 1, maxLength: 100, pattern: '\\S' }),
-    scopes: Type.Optional(Type.Array(ScopeSchema, { minItems: 1, uniqueItems: true })),
-  },
-  { additionalProperties: false, title: 'NewApiKey' },
-)
-
 /** Makes the routes under `/api/auth`. */
 export function authRoutes(parts: AuthRoutesParts) {
-  const { guard, access, accounts, sessions, messages, tickets, idempotent } = parts
+  const { guard, access, tickets } = parts
   const bodyOf = { parse: readJson }
   const credentials = ['AUTH_INVALID_CREDENTIALS', 'AUTH_ACCOUNT_INACTIVE', 'RATE_LIMIT_EXCEEDED'] as const
   return new Elysia({ prefix: '/api/auth', normalize: false })
@@ -226,120 +150,6 @@ export function authRoutes(parts: AuthRoutesParts) {
         }),
       },
     )
-    .get(
-      '/profile',
-      ({ caller }) => {
-        const { tenantId } = caller.principal
-        const user = accounts.userById(tenantId)
-        if (!user) throw fail('AUTH_ACCOUNT_INACTIVE')
-        const byStatus = sessions.countByStatus(tenantId)
-        const totals = messages.totalsSince(tenantId, 0)
-        const { connected, connecting, qr_generated } = byStatus
-        return {
-          success: true as const,
-          user: userView(user),
-          apiKey: access.listKeys(caller.principal).find((key) => key.isDefault)?.masked ?? null,
-          stats: {
-            totalSessions: Object.values(byStatus).reduce((sum, count) => sum + count, 0),
-            activeSessions: connected + connecting + qr_generated,
-            messagesSent: totals.sent,
-            messagesReceived: totals.received,
-          },
-        }
-      },
-      {
-        access: 'account',
-        response: {
-          200: answer({
-            user: UserView,
-            apiKey: nullable(Type.String({ description: 'Masked' })),
-            stats: Type.Object({
-              totalSessions: Type.Integer(),
-              activeSessions: Type.Integer(),
-              messagesSent: Type.Integer(),
-              messagesReceived: Type.Integer(),
-            }),
-          }),
-        },
-        detail: notes({ summary: 'Get the own profile', tags }),
-      },
-    )
-    .post(
-      '/regenerate-api-key',
-      async ({ caller }) => {
-        const { apiKey } = await access.regenerateKey(caller.principal)
-        return { success: true as const, message: 'API key regenerated successfully', apiKey }
-      },
-      {
-        access: 'account',
-        response: { 200: answer({ message: says('API key regenerated successfully'), apiKey: ApiKeyOnce }) },
-        detail: notes({
-          summary: 'Replace the default API key',
-          description: 'The old key stops working at once.',
-          tags,
-          errors: ['FORBIDDEN'],
-        }),
-      },
-    )
-    .get(
-      '/api-keys',
-      ({ caller }) => {
-        const apiKeys = access.listKeys(caller.principal).map(keyView)
-        return { success: true as const, apiKeys, total: apiKeys.length }
-      },
-      {
-        access: 'account',
-        response: { 200: answer({ apiKeys: Type.Array(KeyView), total: Type.Integer() }) },
-        detail: notes({ summary: 'List API keys', tags, errors: ['FORBIDDEN'] }),
-      },
-    )
-    .post(
-      '/api-keys',
-      (context) =>
-        idempotent(
-          context,
-          async () => {
-            const { key, apiKey } = await access.createKey(context.caller.principal, context.body)
-            return {
-              success: true as const,
-              message: 'API key created successfully',
-              key: keyView(key),
-              apiKey,
-            }
-          },
-          201,
-        ),
-      {
-        ...bodyOf,
-        access: 'account',
-        body: NewKeyBody,
-        response: {
-          201: answer({ message: says('API key created successfully'), key: KeyView, apiKey: ApiKeyOnce }),
-        },
-        detail: notes({
-          summary: 'Create an API key',
-          tags,
-          errors: ['FORBIDDEN'],
-          requestExample: { name: 'Reporting', scopes: ['sessions:read', 'messages:read'] },
-        }),
-      },
-    )
-    .delete(
-      '/api-keys/:id',
-      async ({ caller, params }) => {
-        await access.removeKey(caller.principal, params.id)
-        return { success: true as const, message: 'API key deleted successfully' }
-      },
-      {
-        access: 'account',
-        params: Type.Object({ id: Type.String({ description: 'Key id' }) }),
-        response: { 200: answer({ message: says('API key deleted successfully') }) },
-        detail: notes({
-          summary: 'Delete an API key',
-          description: 'It stops working at once.',
-          tags,
-          errors: ['FORBIDDEN', 'API_KEY_NOT_FOUND'],
-        }),
-      },
-    )
+    .use(profileRoutes(parts))
+    .use(keyRoutes(parts))
 }

@@ -149,8 +149,10 @@ export function queueRoutes({ guard, gate, supervisor, messages }: QueueRoutesPa
     .delete(
       '/:messageId',
       async ({ caller, params: { messageId }, query }) => {
-        const { tenantId } = caller.principal
-        const found = query.sessionId ?? messages.sessionOf(tenantId, messageId)
+        const { tenantId, sessionIds } = caller.principal
+        const holder = messages.sessionOf(tenantId, messageId)
+        const isTheirs = holder !== null && (sessionIds === null || sessionIds.includes(holder))
+        const found = query.sessionId ?? (isTheirs ? holder : null)
         if (found === null) throw fail('MESSAGE_NOT_FOUND')
         const message = await supervisor.cancel(gate(caller, found).id, messageId as StoredMessage['id'])
         return { success: true as const, message: CANCELLED, messageId: message.id as string }

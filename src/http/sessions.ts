@@ -8,7 +8,7 @@ import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import type { Supervisor } from '../sessions/supervisor'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
-import { type Caller, type Guard, isAdmitted, type SessionGate } from './guard'
+import { type Caller, type Guard, isAdmitted, type SessionGate, wholeAccount } from './guard'
 import type { Idempotent } from './idempotent'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
@@ -50,7 +50,9 @@ export function sessionRoutes(parts: SessionRoutesParts) {
     return made ? { webhookSecret: made.secret } : {}
   }
 
-  const create = async ({ principal }: Caller, body: typeof CreateSessionBody.static) => {
+  const create = async (caller: Caller, body: typeof CreateSessionBody.static) => {
+    wholeAccount(caller)
+    const { principal } = caller
     const maxSessions = parts.plans[principal.plan].sessions
     const session = await supervisor
       .create(principal.tenantId, checkedInput(body), maxSessions)
@@ -92,13 +94,13 @@ export function sessionRoutes(parts: SessionRoutesParts) {
     .get(
       '/',
       ({ caller, query: { status, limit, offset } }) => {
-        const { tenantId } = caller.principal
+        const { tenantId, sessionIds: only } = caller.principal
         // A session that is closed to this address is not there at all: neither in the page nor in the count.
         const except = sessions
           .fenced(tenantId)
           .filter((session) => !isAdmitted(session, caller.address))
           .map(({ id }) => id)
-        const page = sessions.list({ tenantId, except, limit, offset, ...(status ? { status } : {}) })
+        const page = sessions.list({ tenantId, except, only, limit, offset, ...(status ? { status } : {}) })
         const live = page.sessions.map((session) => supervisor.find(session.id) ?? session)
         return {
           success: true as const,

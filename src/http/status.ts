@@ -2,12 +2,11 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { fail } from '../domain/errors'
-import type { TenantId } from '../domain/ids'
 import type { Messages } from '../domain/message'
 import type { Sessions } from '../domain/session'
 import { type Clock, isoTime } from '../lib/clock'
 import { answer, notes, time } from './docs'
-import type { Guard } from './guard'
+import type { Caller, Guard } from './guard'
 
 export type StatusRoutesParts = {
   guard: Guard
@@ -39,9 +38,9 @@ const Numbers = {
 export function statusRoutes(parts: StatusRoutesParts) {
   const { guard, clock, version, sessions, messages, notReady, endpoint } = parts
   const started = clock.monotonic()
-  const numbers = (tenantId: TenantId) => {
-    const by = sessions.countByStatus(tenantId)
-    const totals = messages.totalsSince(tenantId, clock.now() - DAY)
+  const numbers = ({ principal: { tenantId, sessionIds } }: Caller) => {
+    const by = sessions.countByStatus(tenantId, sessionIds)
+    const totals = messages.totalsSince(tenantId, clock.now() - DAY, sessionIds)
     return {
       success: true as const,
       status: 'operational' as const,
@@ -87,7 +86,7 @@ export function statusRoutes(parts: StatusRoutesParts) {
         detail: notes({ summary: 'What this server is', tags }),
       },
     )
-    .get('/api/status', ({ caller }) => numbers(caller.principal.tenantId), {
+    .get('/api/status', ({ caller }) => numbers(caller), {
       access: 'sessions:read',
       response: { 200: answer(Numbers) },
       detail: notes({ summary: 'Numbers of the own account', tags }),
@@ -96,7 +95,7 @@ export function statusRoutes(parts: StatusRoutesParts) {
       '/api/status/stats',
       ({ caller }) => {
         const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
-        return { ...numbers(caller.principal.tenantId), memory: { rss, heapUsed, heapTotal, external } }
+        return { ...numbers(caller), memory: { rss, heapUsed, heapTotal, external } }
       },
       {
         access: 'sessions:read',

@@ -7,6 +7,7 @@ import { checkCursor, parseCursor } from '../domain/journal'
 import { COUNTED, DELIVERY_STATES, type Delivery } from '../domain/webhook'
 import { isoTime } from '../lib/clock'
 import { answer, notes, nullable, oneOf, says, time } from './docs'
+import { wholeAccount } from './guard'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
 import { webhookTags as tags } from './webhook-view'
@@ -114,13 +115,15 @@ export function webhookDeliveryRoutes(parts: WebhookRoutesParts) {
     .post(
       '/deliveries/:id/replay',
       async ({ caller, params, set }) => {
-        const delivery = webhooks.delivery(caller.principal.tenantId, params.id)
-        if (!delivery) throw fail('DELIVERY_NOT_FOUND')
+        const { tenantId, sessionIds } = caller.principal
+        const delivery = webhooks.delivery(tenantId, params.id)
+        if (!delivery || (sessionIds !== null && !sessionIds.includes(delivery.sessionId)))
+          throw fail('DELIVERY_NOT_FOUND')
         gate(caller, delivery.sessionId)
         if (!(await webhooks.replay(delivery))) throw fail('DELIVERY_NOT_FOUND')
         wake()
         set.status = 202
-        const queued = webhooks.delivery(caller.principal.tenantId, params.id) ?? delivery
+        const queued = webhooks.delivery(tenantId, params.id) ?? delivery
         return { success: true as const, message: REPLAYED, delivery: deliveryView(queued) }
       },
       {
@@ -241,10 +244,10 @@ export function webhookDeliveryRoutes(parts: WebhookRoutesParts) {
     )
     .get(
       '/queue',
-      ({ caller }) => ({
-        success: true as const,
-        queue: webhooks.queueCounts(caller.principal.tenantId),
-      }),
+      ({ caller }) => {
+        wholeAccount(caller)
+        return { success: true as const, queue: webhooks.queueCounts(caller.principal.tenantId) }
+      },
       {
         access: 'webhooks:read',
         response: {

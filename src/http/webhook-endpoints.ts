@@ -5,7 +5,7 @@ import { AppError, fail } from '../domain/errors'
 import { type Endpoint, rotated } from '../domain/webhook'
 import { randomHexId } from '../lib/token'
 import { answer, notes, says } from './docs'
-import type { Caller } from './guard'
+import { type Caller, wholeAccount } from './guard'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
 import {
@@ -47,14 +47,16 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts) {
 
   /** The caller's own endpoint; one of a session that this caller may not see does not exist either. */
   function found(caller: Caller, id: string): Endpoint {
-    const endpoint = webhooks.endpoint(caller.principal.tenantId, id)
-    if (!endpoint) throw fail('WEBHOOK_NOT_FOUND')
+    const { tenantId, sessionIds } = caller.principal
+    const endpoint = webhooks.endpoint(tenantId, id)
+    const isTheirs = sessionIds === null || (endpoint?.sessionId && sessionIds.includes(endpoint.sessionId))
+    if (!endpoint || !isTheirs) throw fail('WEBHOOK_NOT_FOUND')
     if (endpoint.sessionId !== null) gate(caller, endpoint.sessionId)
     return endpoint
   }
 
   function isOpenTo(caller: Caller, { sessionId }: Endpoint): boolean {
-    if (sessionId === null) return true
+    if (sessionId === null) return caller.principal.sessionIds === null
     try {
       gate(caller, sessionId)
       return true
@@ -68,6 +70,7 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts) {
 
   async function create(caller: Caller, body: typeof CreateBody.static) {
     const { tenantId } = caller.principal
+    if (body.sessionId === undefined) wholeAccount(caller)
     const sessionId = body.sessionId === undefined ? null : gate(caller, body.sessionId).id
     checkUrl(body.url)
     checkEndpoint(body)

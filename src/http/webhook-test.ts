@@ -26,9 +26,13 @@ export function webhookTestRoutes({ guard, webhooks, checkUrl, newSecret, post, 
     async ({ caller, body }) => {
       checkUrl(body.url)
       if (underWay >= MOST) throw fail('RATE_LIMIT_EXCEEDED', { retryAfter: 10 })
+      const { sessionIds: only } = caller.principal
       const known = webhooks
         .endpointsOfTenant(caller.principal.tenantId)
-        .find((endpoint) => endpoint.url === body.url)
+        .find(
+          ({ url, sessionId }) =>
+            url === body.url && (only === null || (sessionId !== null && only.includes(sessionId))),
+        )
       const made = body.secret === undefined && !known ? newSecret() : null
       const eventId = `evt_${randomToken(12)}`
       const payload: Record<string, unknown> = body.payload ?? {

@@ -20,8 +20,8 @@ export function createMessageStats(parts: {
      WHERE session = ? AND timestamp >= ? AND timestamp <= ? AND type < ${FIRST_ACTION}
      AND from_me = 1 AND flags & ${FLAG.viaApi} <> 0 AND acked_at IS NOT NULL`,
   )
-  const sessionsOf = database.prepare<{ number: number }, [string | null]>(
-    'SELECT number FROM sessions WHERE ?1 IS NULL OR tenant = ?1',
+  const sessionsOf = database.prepare<{ number: number }, [string | null, string | null]>(
+    'SELECT number FROM sessions WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))',
   )
 
   const countsOf = (session: number, from: number, to: number): Counts[] =>
@@ -74,10 +74,10 @@ export function createMessageStats(parts: {
       }
       return stats
     },
-    totalsSince(tenantId, moment) {
+    totalsSince(tenantId, moment, only = null) {
       let sent = 0
       let received = 0
-      for (const { number } of sessionsOf.all(tenantId)) {
+      for (const { number } of sessionsOf.all(tenantId, only && JSON.stringify(only))) {
         const sums = sumOf(countsOf(number, moment, END))
         sent += sums.sent
         received += sums.received

@@ -86,11 +86,12 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
     'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms, outage, proxy'
   const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
   const byId = database.prepare<Row, [string]>(`SELECT ${columns} FROM sessions WHERE id = ?`)
-  const listed = 'tenant = ?1 AND (?2 IS NULL OR status = ?2) AND id NOT IN (SELECT value FROM json_each(?3))'
-  const page = database.prepare<Row, [string, string | null, string, number, number]>(
-    `SELECT ${columns} FROM sessions WHERE ${listed} ORDER BY created_at DESC, number DESC LIMIT ?4 OFFSET ?5`,
+  const among = (list: string) => `(${list} IS NULL OR id IN (SELECT value FROM json_each(${list})))`
+  const listed = `tenant = ?1 AND (?2 IS NULL OR status = ?2) AND id NOT IN (SELECT value FROM json_each(?3)) AND ${among('?4')}`
+  const page = database.prepare<Row, [string, string | null, string, string | null, number, number]>(
+    `SELECT ${columns} FROM sessions WHERE ${listed} ORDER BY created_at DESC, number DESC LIMIT ?5 OFFSET ?6`,
   )
-  const countListed = database.prepare<{ n: number }, [string, string | null, string]>(
+  const countListed = database.prepare<{ n: number }, [string, string | null, string, string | null]>(
     `SELECT count(*) AS n FROM sessions WHERE ${listed}`,
   )
   const count = database.prepare<{ n: number }, [string]>(
@@ -106,8 +107,8 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
   const totals = database.prepare<MessageCounts, [string]>(
     'SELECT sent, received, failed FROM message_totals WHERE session = (SELECT number FROM sessions WHERE id = ?)',
   )
-  const byStatus = database.prepare<{ status: SessionStatus; n: number }, [string | null]>(
-    'SELECT status, count(*) AS n FROM sessions WHERE ?1 IS NULL OR tenant = ?1 GROUP BY status',
+  const byStatus = database.prepare<{ status: SessionStatus; n: number }, [string | null, string | null]>(
+    `SELECT status, count(*) AS n FROM sessions WHERE (?1 IS NULL OR tenant = ?1) AND ${among('?2')} GROUP BY status`,
   )
   const insert = database.prepare(
     `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -203,10 +204,11 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
       const row = byId.get(id)
       return row ? sessionOf(row) : null
     },
-    list({ tenantId, status = null, except = [], limit, offset }) {
+    list({ tenantId, status = null, except = [], only = null, limit, offset }) {
       const out = JSON.stringify(except)
-      const rows = page.all(tenantId, status, out, limit, offset)
-      return { sessions: rows.map(sessionOf), total: countListed.get(tenantId, status, out)?.n ?? 0 }
+      const among = only && JSON.stringify(only)
+      const rows = page.all(tenantId, status, out, among, limit, offset)
+      return { sessions: rows.map(sessionOf), total: countListed.get(tenantId, status, out, among)?.n ?? 0 }
     },
     fenced: (tenantId) => fenced.all(tenantId).map(sessionOf),
     holderOf(phoneNumber, except) {
@@ -218,12 +220,12 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
       for (const id of ids) found.set(id, totals.get(id) ?? { sent: 0, received: 0, failed: 0 })
       return found
     },
-    countByStatus(tenantId) {
+    countByStatus(tenantId, only = null) {
       const counts = Object.fromEntries(SESSION_STATUSES.map((status) => [status, 0])) as Record<
         SessionStatus,
         number
       >
-      for (const row of byStatus.all(tenantId)) counts[row.status] = row.n
+      for (const row of byStatus.all(tenantId, only && JSON.stringify(only))) counts[row.status] = row.n
       return counts
     },
     countOf: (tenantId) => count.get(tenantId)?.n ?? 0,

@@ -1,11 +1,13 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { type AccessOptions, createAccess, type Revocation } from '../../src/access/access'
 import { isApiKey, maskApiKey, newApiKey } from '../../src/access/api-keys'
-import { createPasswords } from '../../src/access/passwords'
+import { createPasswords, type Hasher } from '../../src/access/passwords'
 import { AppError } from '../../src/domain/errors'
-import { SCOPES } from '../../src/domain/principal'
+import { asSessionId, asTenantId } from '../../src/domain/ids'
+import { type KeyLimits, type Principal, SCOPES } from '../../src/domain/principal'
 import { silentLog } from '../../src/lib/log'
 import type { Storage } from '../../src/storage/open'
+import { createManualClock } from '../harness/clock'
 import { makeRig, movableClock, type Rig } from '../storage/rig'
 
 const SECRET = 's'.repeat(32)
@@ -24,6 +26,12 @@ beforeEach(() => {
 })
 afterEach(() => rig.clear())
 
+/** Bun's own at the least cost, for all that is not about cost. */
+const cheap: Hasher = {
+  hash: (password) => Bun.password.hash(password, { algorithm: 'argon2id', memoryCost: 8, timeCost: 1 }),
+  verify: Bun.password.verify,
+}
+
 const make = (also: Partial<AccessOptions> = {}) =>
   createAccess({
     accounts: storage.accounts,
@@ -32,6 +40,7 @@ const make = (also: Partial<AccessOptions> = {}) =>
     registration: 'open',
     defaultPlan: 'free',
     log: silentLog,
+    hasher: cheap,
     ...also,
   })
 
@@ -169,6 +178,37 @@ describe('login and tokens', () => {
     ]) {
       expect(await codeOf(make().authenticate(bearer(one)))).toBe('AUTH_INVALID_TOKEN')
     }
+  })
+
+  test('a token that is signed by us and says more than it should is refused all the same', async () => {
+    const { user } = await make().register(ADA)
+    const exp = Math.floor(Date.now() / 1_000) + 60
+    const sign = (header: object, claims: object) => {
+      const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+      const text = `${encode(header)}.${encode({ iss: 'wabun', aud: 'wabun-api', sub: user.id, jti: 'j', exp, ...claims })}`
+      return `${text}.${new Bun.CryptoHasher('sha256', SECRET).update(text).digest('base64url')}`
+    }
+    const header = { alg: 'HS256', typ: 'JWT' }
+    // The control: this is how ours are made.
+    expect((await make().authenticate(bearer(sign(header, {})))).username).toBe('ada')
+    for (const one of [
+      sign({ ...header, kid: '../../dev/null' }, {}),
+      sign({ ...header, jku: 'https://evil.example/keys' }, {}),
+      sign({ ...header, jwk: { kty: 'oct', k: 'AA' } }, {}),
+      sign({ ...header, x5u: 'https://evil.example/x' }, {}),
+      sign({ ...header, crit: [] }, {}),
+      sign({ ...header, alg: 'none' }, {}),
+      sign({ ...header, alg: 'RS256' }, {}),
+      sign({ alg: 'HS256' }, {}),
+      sign(header, { nbf: exp }),
+      sign(header, { aud: 'other' }),
+      sign(header, { exp: undefined }),
+      sign(header, { ep: 'x' }),
+      sign(header, { sub: 7 }),
+    ]) {
+      expect(await codeOf(make().authenticate(bearer(one)))).toBe('AUTH_INVALID_TOKEN')
+    }
+    expect(await codeOf(make().authenticate(bearer(sign(header, { exp: 1 }))))).toBe('AUTH_TOKEN_EXPIRED')
   })
 
   test('a short secret is refused', () => {
@@ -353,10 +393,260 @@ describe('passwords', () => {
     expect(await passwords.verify(PASSWORD, '!')).toBe(false)
   })
 
-  test('a crowd is turned away instead of queued without end', async () => {
-    const outcomes = await Promise.allSettled(Array.from({ length: 80 }, () => passwords.verify('x', hash)))
-    const refused = outcomes.filter((one) => one.status === 'rejected')
-    expect(refused).toHaveLength(80 - 2 - 64)
-    expect(await passwords.verify(PASSWORD, hash)).toBe(true)
+  /** Notes what it would have computed. */
+  const counted = () => {
+    const runs: string[] = []
+    const hasher: Hasher = {
+      hash: async (password, how) => {
+        const { memoryCost, timeCost } = how as { memoryCost: number; timeCost: number }
+        return `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=1$salt$${password}`
+      },
+      verify: async (password, hash) => {
+        runs.push(String(hash).split('$').slice(1, 4).join(' '))
+        return String(hash).endsWith(`$${password}`)
+      },
+    }
+    return { runs, hasher }
+  }
+
+  test('whoever logs in, it is one run of one and the same cost', async () => {
+    const { runs, hasher } = counted()
+    const access = make({ hasher })
+    const ada = await access.register(ADA)
+    const bob = await access.register(BOB)
+    const admin = await access.authenticate(bearer(ada.token))
+    await access.changeAccount(admin, bob.user.id, { isActive: false })
+    // Of the configuration's key: an account without password.
+    await storage.accounts.changeUser(ada.user.id, { passwordHash: '!' }, 1)
+    runs.length = 0
+    const tries = [
+      [{ username: 'nobody', password: PASSWORD }, 'AUTH_INVALID_CREDENTIALS'],
+      [{ password: PASSWORD }, 'AUTH_INVALID_CREDENTIALS'],
+      [{ username: 'bob', password: 'wrong' }, 'AUTH_INVALID_CREDENTIALS'],
+      [{ username: 'bob', password: PASSWORD }, 'AUTH_ACCOUNT_INACTIVE'],
+      [{ username: 'ada', password: '!' }, 'AUTH_INVALID_CREDENTIALS'],
+    ] as const
+    for (const [given, code] of tries) expect(await codeOf(access.login(given))).toBe(code)
+    expect(runs).toEqual(tries.map(() => 'argon2id v=19 m=19456,t=2,p=1'))
   })
+
+  test('are computed two at a time; who finds too many waiting is told when to come back', async () => {
+    let running = 0
+    let most = 0
+    const gate = Promise.withResolvers<void>()
+    const passwords = createPasswords({
+      hash: async () => 'x',
+      verify: async () => {
+        running += 1
+        most = Math.max(most, running)
+        await gate.promise
+        running -= 1
+        return true
+      },
+    })
+    const all = Array.from({ length: 70 }, () => passwords.verify('x', null))
+    const outcomes = Promise.allSettled(all)
+    gate.resolve()
+    const refused = (await outcomes).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+    expect(most).toBe(2)
+    expect(refused).toHaveLength(70 - 2 - 64)
+    expect(refused[0]).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', details: { retryAfter: 1 } })
+  })
+
+  test('a new one makes all tokens void but the one it was changed with, on disk as well', async () => {
+    const access = make()
+    const { token: first } = await access.register(ADA)
+    const { token: other } = await access.login(ADA)
+    const principal = await access.authenticate(bearer(first))
+    const others = await access.authenticate(bearer(other))
+    const told: Revocation[] = []
+    access.onRevoked((who) => told.push(who))
+    const change = { currentPassword: PASSWORD, newPassword: 'another horse' }
+    expect(await codeOf(access.changePassword(principal, { ...change, currentPassword: 'wrong' }))).toBe(
+      'AUTH_INVALID_CREDENTIALS',
+    )
+    expect(access.holds(others)).toBe(true)
+    await access.changePassword(principal, change)
+    expect(told).toEqual([{ tenantId: principal.tenantId }])
+    expect([principal, others].map(access.holds)).toEqual([true, false])
+    expect(await codeOf(access.authenticate(bearer(other)))).toBe('AUTH_INVALID_TOKEN')
+    expect(await codeOf(access.refresh(other))).toBe('AUTH_INVALID_TOKEN')
+    expect(await codeOf(access.login(ADA))).toBe('AUTH_INVALID_CREDENTIALS')
+    await storage.close()
+    storage = rig.open()
+    const again = make()
+    expect(await codeOf(again.authenticate(bearer(other)))).toBe('AUTH_INVALID_TOKEN')
+    expect((await again.authenticate(bearer(first))).username).toBe('ada')
+    const { token: fresh } = await again.refresh(first)
+    // Another change, with a token of the new epoch: now the first one goes too.
+    await again.changePassword(await again.authenticate(bearer(fresh)), {
+      currentPassword: 'another horse',
+      newPassword: PASSWORD,
+    })
+    expect(await codeOf(again.authenticate(bearer(first)))).toBe('AUTH_INVALID_TOKEN')
+    expect((await again.authenticate(bearer(fresh))).username).toBe('ada')
+  })
+})
+
+describe('limits of keys', () => {
+  test('a key that runs out is none any more, and what it has open does not hold', async () => {
+    const access = make()
+    const { token } = await access.register(ADA)
+    const ada = await access.authenticate(bearer(token))
+    const expiresAt = Date.now() + 60_000
+    const { apiKey } = await access.createKey(ada, { name: 'Short', expiresAt })
+    const principal = await access.authenticate({ apiKey })
+    expect(access.holds(principal)).toBe(true)
+    clock.shift = 61_000
+    expect(await codeOf(access.authenticate({ apiKey }))).toBe('AUTH_INVALID_API_KEY')
+    expect(access.holds(principal)).toBe(false)
+  })
+
+  test('whatever limits a key keeps it from keys, passwords and accounts', async () => {
+    const access = make()
+    const { token } = await access.register(ADA)
+    const ada = await access.authenticate(bearer(token))
+    const limits: Partial<KeyLimits>[] = [
+      { scopes: ['sessions:read'] },
+      { sessionIds: [asSessionId('a'.repeat(32))] },
+      { ipAllowlist: ['10.0.0.0/8'] },
+      { expiresAt: Date.now() + 60_000 },
+    ]
+    const attempts = (who: Principal, id: string): Promise<unknown>[] => [
+      access.createKey(who, { name: 'Wider' }),
+      access.changeKey(who, id, { expiresAt: null }),
+      access.removeKey(who, id),
+      access.regenerateKey(who),
+      access.changeProfile(who, { firstName: 'Eve' }),
+      access.changePassword(who, { currentPassword: PASSWORD, newPassword: 'another horse' }),
+      access.close(who),
+      access.createAccount(who, { ...BOB, role: 'admin' }),
+      access.changeAccount(who, who.tenantId, { role: 'admin' }),
+    ]
+    for (const limit of limits) {
+      const { apiKey, key } = await access.createKey(ada, { name: 'Limited', ...limit })
+      const who = await access.authenticate({ apiKey })
+      for (const attempt of attempts(who, key.id)) expect(await codeOf(attempt)).toBe('FORBIDDEN')
+    }
+    // The control: a key without limits may.
+    const { apiKey, key } = await access.createKey(ada, { name: 'Whole', scopes: ['admin'] })
+    const whole = await access.authenticate({ apiKey })
+    expect(await codeOf(access.createKey(whole, { name: 'Another' }))).toBe('no error')
+    expect(await codeOf(access.changeKey(whole, key.id, { name: 'Renamed' }))).toBe('no error')
+  })
+
+  test('a key of some sessions is no administrator’s, and says which sessions', async () => {
+    const access = make()
+    const { token } = await access.register(ADA)
+    const ada = await access.authenticate(bearer(token))
+    const sessionIds = [asSessionId('a'.repeat(32))]
+    const { apiKey, key } = await access.createKey(ada, { name: 'One', sessionIds })
+    const who = await access.authenticate({ apiKey })
+    expect(who.sessionIds).toEqual(sessionIds)
+    expect(who.scopes).not.toContain('admin')
+    expect(await codeOf(access.createKey(ada, { name: 'x', sessionIds, scopes: ['admin'] }))).toBe(
+      'FORBIDDEN',
+    )
+    expect(await codeOf(access.changeKey(ada, key.id, { scopes: ['admin'] }))).toBe('FORBIDDEN')
+    // A change ends what the key has open, since it was opened with other rights.
+    await access.changeKey(ada, key.id, { sessionIds: [asSessionId('b'.repeat(32))] })
+    expect(access.holds(who)).toBe(false)
+    expect((await access.authenticate({ apiKey })).sessionIds).toEqual([asSessionId('b'.repeat(32))])
+  })
+
+  test('the last use is noted in memory, and written once a minute at most', async () => {
+    const manual = createManualClock()
+    const writes: number[] = []
+    const accounts = {
+      ...storage.accounts,
+      usedKeys: (times: ReadonlyMap<string, number>) => {
+        writes.push(times.size)
+        return storage.accounts.usedKeys(times)
+      },
+    }
+    const access = make({ accounts, clock: manual })
+    const { apiKey, user } = await access.register(ADA)
+    const who = await access.authenticate({ apiKey })
+    const shown = () => access.listKeys(who)[0]?.lastUsedAt
+    const stored = () => storage.accounts.keysOf(user.id)[0]?.lastUsedAt
+    for (let n = 0; n < 1_000; n += 1) await access.authenticate({ apiKey })
+    expect([shown(), stored(), writes.length]).toEqual([manual.now(), null, 0])
+    await manual.advance(60_000)
+    expect(writes).toEqual([1])
+    expect(stored()).toBe(manual.now() - 60_000)
+    await access.authenticate({ apiKey })
+    await access.stop()
+    expect(stored()).toBe(manual.now())
+    expect(writes).toEqual([1, 1])
+    expect(manual.waiting).toBe(0)
+  })
+})
+
+describe('administrators', () => {
+  test('one that can log in stays as long as there is anybody', async () => {
+    const access = make()
+    const ada = await access.register(ADA)
+    const admin = await access.authenticate(bearer(ada.token))
+    const bob = await access.register(BOB)
+    const lastOnes = () => [
+      access.changeAccount(admin, ada.user.id, { role: 'user' }),
+      access.changeAccount(admin, ada.user.id, { isActive: false }),
+      access.closeAccount(ada.user.id),
+      access.close(admin),
+    ]
+    for (const one of lastOnes()) expect(await codeOf(one)).toBe('LAST_ADMIN')
+    // One who cannot log in does not count.
+    await access.changeAccount(admin, bob.user.id, { role: 'admin', isActive: false })
+    for (const one of lastOnes()) expect(await codeOf(one)).toBe('LAST_ADMIN')
+    await access.changeAccount(admin, bob.user.id, { isActive: true })
+    const both = await Promise.all([
+      codeOf(access.changeAccount(admin, ada.user.id, { role: 'user' })),
+      codeOf(access.changeAccount(admin, bob.user.id, { role: 'user' })),
+    ])
+    expect(both.sort()).toEqual(['LAST_ADMIN', 'no error'])
+    expect(await codeOf(access.changeAccount(admin, asTenantId('usr_none'), { plan: 'pro' }))).toBe(
+      'USER_NOT_FOUND',
+    )
+  })
+
+  test('the only account can go', async () => {
+    const access = make()
+    const { token, user } = await access.register(ADA)
+    const principal = await access.authenticate(bearer(token))
+    await access.close(principal)
+    expect(access.holds(principal)).toBe(false)
+    expect(storage.accounts.leaving().map(({ id }) => id)).toEqual([user.id])
+    expect(await codeOf(access.login(ADA))).toBe('AUTH_ACCOUNT_INACTIVE')
+  })
+
+  test('a role, a plan and a state are in force at once; less of them ends what is open', async () => {
+    const access = make()
+    const ada = await access.register(ADA)
+    const bob = await access.register(BOB)
+    const admin = await access.authenticate(bearer(ada.token))
+    await access.changeAccount(admin, bob.user.id, { role: 'admin', plan: 'pro' })
+    const asAdmin = await access.authenticate({ apiKey: bob.apiKey })
+    expect(asAdmin).toMatchObject({ role: 'admin', plan: 'pro', scopes: SCOPES })
+    await access.changeAccount(admin, bob.user.id, { plan: 'free' })
+    expect(access.holds(asAdmin)).toBe(true)
+    expect(access.current(asAdmin)?.plan).toBe('free')
+    await access.changeAccount(admin, bob.user.id, { role: 'user' })
+    expect(access.holds(asAdmin)).toBe(false)
+    const asUser = await access.authenticate({ apiKey: bob.apiKey })
+    await access.changeAccount(admin, bob.user.id, { isActive: false })
+    expect(access.holds(asUser)).toBe(false)
+    expect(access.current(asUser)).toBeNull()
+    expect(await codeOf(access.authenticate({ apiKey: bob.apiKey }))).toBe('AUTH_ACCOUNT_INACTIVE')
+  })
+})
+
+test('an address belongs to one account; names may be given and taken away', async () => {
+  const access = make()
+  const ada = await access.authenticate(bearer((await access.register(ADA)).token))
+  await access.register(BOB)
+  expect(await codeOf(access.changeProfile(ada, { email: 'BOB@example.com' }))).toBe('EMAIL_TAKEN')
+  const changed = await access.changeProfile(ada, { email: 'Ada@Example.com', firstName: 'Ada' })
+  expect(changed).toMatchObject({ email: 'Ada@Example.com', firstName: 'Ada', lastName: null })
+  expect((await access.login({ email: 'ada@example.com', password: PASSWORD })).user.firstName).toBe('Ada')
+  expect((await access.changeProfile(ada, { firstName: null })).firstName).toBeNull()
 })
