@@ -11,7 +11,8 @@ import { createMediaDesk, type Outside } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
 import type { Config } from './config'
-import { plansOf } from './domain/plans'
+import type { TenantId } from './domain/ids'
+import { type Allowance, plansOf } from './domain/plans'
 import { type ApiParts, createApi } from './http/api'
 import { qrDrawing } from './http/qr-format'
 import { createUploadLinks } from './http/upload-links'
@@ -67,7 +68,6 @@ export interface App {
 
 /** Sessions that log in at the same time after a start. */
 const RESUME_CONCURRENCY = 16
-const MAX_QUEUE = 10_000
 const ACK_TIMEOUT = 30_000
 
 /** Milliseconds of a day. */
@@ -79,6 +79,11 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   const { clock = systemClock, random = Math.random, log = silentLog } = parts
   const purpose = purposeOf(config)
   const plans = plansOf({ free: config.planFree, pro: config.planPro, enterprise: config.planEnterprise })
+  /** Read anew each time, so that another plan counts at once. */
+  const allowanceOf = (tenantId: TenantId): Allowance => {
+    const plan = storage.accounts.userById(tenantId)?.plan ?? config.defaultPlan
+    return { plan, limits: plans[plan] }
+  }
   const given = masterKeys(config, log)
   const storage = openStorage({
     file: join(config.dataDir, 'wabun.sqlite'),
@@ -89,6 +94,10 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     eventsKept: config.retentionEvents * DAY,
     auditKept: config.retentionAudit * DAY,
     reword: reworded,
+    mediaQuota(tenantId) {
+      const { media } = allowanceOf(tenantId).limits
+      return media === null ? null : media * MB
+    },
     log,
   })
   try {
@@ -153,7 +162,10 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       options: {
         qrMaxWindows: config.qrMaxWindows,
         resumeConcurrency: RESUME_CONCURRENCY,
-        maxQueue: MAX_QUEUE,
+        // The plan says it.
+        maxQueue: Number.POSITIVE_INFINITY,
+        allowanceOf,
+        volumeAlert: config.volumeAlert,
         ackTimeoutMs: ACK_TIMEOUT,
         mediaKeptMs: config.retentionMedia * DAY,
         publicUrl: config.publicUrl,
@@ -168,6 +180,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       jwtSecret: config.jwtSecret ?? Buffer.from(storage.keys.secret('tokens')).toString('base64url'),
       registration: config.registration,
       defaultPlan: config.defaultPlan,
+      maxKeys: (plan) => plans[plan].keys,
       ...(config.apiKey === null ? {} : { fixedApiKey: config.apiKey }),
     })
     const sender = createSender({ ...policy, ...outside, clock })

@@ -90,6 +90,13 @@ export const ConfigSchema = Type.Object({
     description:
       'Refused keys and tokens of an address in a minute, after which the answer is 429 in place of 401; good ones are served all the same; 0 = any number',
   }),
+  volumeAlert: Type.Integer({
+    default: 1000,
+    minimum: 0,
+    maximum: 1_000_000_000,
+    description:
+      'Messages that a session may send within an hour of the clock before session.volume_alert is told, once for that hour; 0 = never',
+  }),
   apiKey: optional({
     default: null,
     secret: true,

@@ -25,6 +25,8 @@ export type AccessOptions = {
   log: Log
   /** Bun's own unless given. */
   hasher?: Hasher
+  /** API keys that an account of a plan may have; null and absent = any number. */
+  maxKeys?: (plan: Plan) => number | null
 }
 
 export type NewAccount = { username: string; email: string; password: string }
@@ -101,7 +103,7 @@ export function createAccess(options: AccessOptions): Access {
   }
   const tokens = createTokens({ secret: options.jwtSecret, clock })
   const keyUse = createKeyUse({ accounts, clock, log })
-  const keys = createKeys({ accounts, clock, revoked, upToDate: keyUse.upToDate })
+  const keys = createKeys({ ...options, revoked, upToDate: keyUse.upToDate })
   const people = createPeople({
     ...options,
     passwords: createPasswords(options.hasher),

@@ -33,6 +33,8 @@ export function createKeys(parts: {
   clock: Clock
   revoked: Revoked
   upToDate(key: ApiKey): ApiKey
+  /** Keys that an account of a plan may have; null = any number. */
+  maxKeys?: (plan: User['plan']) => number | null
 }): Pick<Access, 'listKeys' | 'createKey' | 'changeKey' | 'removeKey' | 'regenerateKey'> & {
   make(tenantId: User['id'], name: string, also?: Partial<Pick<ApiKey, 'isDefault'> & KeyLimits>): Made
 } {
@@ -78,6 +80,10 @@ export function createKeys(parts: {
     async createKey(principal, { name, ...limits }) {
       const user = wholeAccount(accounts, principal)
       refuseBeyond(user, limits)
+      const limit = parts.maxKeys?.(user.plan) ?? null
+      if (limit !== null && accounts.keysOf(user.id).length >= limit) {
+        throw fail('API_KEY_LIMIT_REACHED', { plan: user.plan, limit })
+      }
       const made = make(user.id, name, limits)
       await accounts.saveKey(made.key)
       return made

@@ -58,6 +58,11 @@ const CATALOGUE = {
     says: 'This is the last active administrator',
     action: 'Make another account an administrator first',
   },
+  API_KEY_LIMIT_REACHED: {
+    status: 403,
+    says: 'The account has as many API keys as its plan allows',
+    action: 'Delete a key that is not needed any more',
+  },
   RATE_LIMIT_EXCEEDED: { status: 429, says: 'Too many requests', action: 'Wait as long as Retry-After says' },
   IDEMPOTENCY_KEY_REUSED: {
     status: 409,
@@ -146,6 +151,12 @@ const CATALOGUE = {
     action: 'See details.reason; check that the URL answers with the file',
   },
   FILE_TOO_LARGE: { status: 413, says: 'The file is too large', action: 'See details.maxBytes' },
+  MEDIA_LIMIT_REACHED: {
+    status: 403,
+    says: 'The files of this account take all the space that its plan allows',
+    action:
+      'Wait until old files have expired, or change the plan; see details.maxBytes and details.usedBytes',
+  },
   MEDIA_CONVERSION_UNAVAILABLE: {
     status: 400,
     says: 'This file cannot be converted on this server',

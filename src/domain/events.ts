@@ -20,6 +20,10 @@ const CATALOGUE = {
   'session.deleted': { kept: true, says: 'emitted as the last event of a session' },
   'session.settings_updated': { kept: true, says: 'emitted when name, description or settings have changed' },
   'session.limit_reached': { kept: true, says: 'emitted when a session was refused because of the plan' },
+  'session.volume_alert': {
+    kept: true,
+    says: 'emitted once for an hour in which a session has sent more messages than VOLUME_ALERT',
+  },
   'session.restricted': {
     kept: true,
     says: 'emitted when WhatsApp restricts what this number may send, with until when; established chats go on',

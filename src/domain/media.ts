@@ -43,7 +43,7 @@ export class FileTooLarge extends Error {
 export interface MediaStore {
   /**
    * Keeps a stream; the file and its row are on disk when it resolves. When the stream throws, holds too much
-   * (`FileTooLarge`) or the disk fails (`STORAGE_UNAVAILABLE`), it rejects and nothing remains.
+   * (`FileTooLarge`), the account has no room for it (`MEDIA_LIMIT_REACHED`) or the disk fails (`STORAGE_UNAVAILABLE`), it rejects and nothing remains.
    */
   keep(
     bytes: Bytes,

@@ -179,6 +179,8 @@ export interface Messages {
    * what the message says (edited, taken back).
    */
   raw(sessionId: SessionId, id: string): Uint8Array | null
+  /** Own messages of this API that WhatsApp has acknowledged since a moment (ms), counted up to `most`. */
+  sentSince(sessionId: SessionId, since: number, most: number): number
   stats(sessionId: SessionId, span: { from?: number; to?: number; now: number }): MessageStats
   /** Messages of all sessions of a tenant (or of all) since a moment; of these sessions alone when some are given. */
   totalsSince(

@@ -81,7 +81,7 @@ export function keyRoutes({ guard, gate, access, idempotent, clock }: KeyRoutesP
           description:
             'With sessionIds no other session exists for it, and what concerns the account as a whole is refused.',
           tags,
-          errors: ['FORBIDDEN', 'SESSION_NOT_FOUND'],
+          errors: ['FORBIDDEN', 'SESSION_NOT_FOUND', 'API_KEY_LIMIT_REACHED'],
           requestExample: {
             name: 'Reporting',
             scopes: ['sessions:read', 'messages:read'],

@@ -109,6 +109,7 @@ export function profileRoutes(parts: ProfileRoutesParts) {
       {
         parse: readJson,
         access: 'account',
+        attempts: 'password',
         body: PasswordBody,
         response: { 200: answer({ message: says(CHANGED) }) },
         detail: notes({

@@ -132,6 +132,7 @@ export const FILE_ERRORS = [
   'MEDIA_URL_FORBIDDEN',
   'MEDIA_DOWNLOAD_FAILED',
   'FILE_TOO_LARGE',
+  'MEDIA_LIMIT_REACHED',
   'MEDIA_CONVERSION_UNAVAILABLE',
   'UPLOAD_NOT_FOUND',
 ] as const satisfies readonly ErrorCode[]

@@ -119,7 +119,12 @@ export function uploadRoutes(parts: UploadRoutesParts) {
           tags,
           body: Type.Object({}),
           form: { files: ['file'], only: true },
-          errors: ['FILE_TOO_LARGE', 'IDEMPOTENCY_KEY_REUSED', 'IDEMPOTENCY_IN_PROGRESS'],
+          errors: [
+            'FILE_TOO_LARGE',
+            'MEDIA_LIMIT_REACHED',
+            'IDEMPOTENCY_KEY_REUSED',
+            'IDEMPOTENCY_IN_PROGRESS',
+          ],
           example: {
             success: true,
             message: UPLOADED,

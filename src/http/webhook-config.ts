@@ -8,6 +8,7 @@ import { type Endpoint, rotated } from '../domain/webhook'
 import { randomHexId } from '../lib/token'
 import { answer, notes, says } from './docs'
 import { readJson } from './json'
+import { refuseWebhook } from './webhook-limit'
 import { ConfigView, checkEndpoint, endpointFields, endpointView, webhookTags as tags } from './webhook-view'
 import type { WebhookRoutesParts } from './webhooks'
 
@@ -52,6 +53,7 @@ export function webhookConfigRoutes(parts: WebhookRoutesParts) {
         const present = ofSession(tenantId, sessionId).find(
           ({ isConfig, fromSettings, url }) => isConfig || (fromSettings && url === body.url),
         )
+        if (!present) refuseWebhook(caller, parts.plans, webhooks.endpointsOfTenant(tenantId))
         const secret = body.secret ?? present?.secret ?? newSecret()
         const isNews = secret !== present?.secret
         const endpoint: Endpoint = {
@@ -91,7 +93,7 @@ export function webhookConfigRoutes(parts: WebhookRoutesParts) {
           description:
             'Another secret takes the place of the old one at once; rotate-secret lets both sign for a day.',
           tags,
-          errors: ['SESSION_NOT_FOUND', 'WEBHOOK_URL_FORBIDDEN'],
+          errors: ['SESSION_NOT_FOUND', 'WEBHOOK_URL_FORBIDDEN', 'WEBHOOK_LIMIT_REACHED'],
           requestExample: { url: 'https://your-server.com/webhook', events: ['message.*', 'session.*'] },
         }),
       },

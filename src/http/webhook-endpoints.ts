@@ -8,6 +8,7 @@ import { answer, notes, says } from './docs'
 import { type Caller, wholeAccount } from './guard'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
+import { refuseWebhook } from './webhook-limit'
 import {
   checkEndpoint,
   EndpointView,
@@ -74,7 +75,9 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts) {
     const sessionId = body.sessionId === undefined ? null : gate(caller, body.sessionId).id
     checkUrl(body.url)
     checkEndpoint(body)
-    const present = webhooks.endpointsOfTenant(tenantId).filter((other) => other.sessionId === sessionId)
+    const all = webhooks.endpointsOfTenant(tenantId)
+    refuseWebhook(caller, parts.plans, all)
+    const present = all.filter((other) => other.sessionId === sessionId)
     if (present.length >= MAX_ENDPOINTS) throw fail('WEBHOOK_LIMIT_REACHED', { limit: MAX_ENDPOINTS })
     const endpoint: Endpoint = {
       id: randomHexId(),

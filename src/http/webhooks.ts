@@ -1,6 +1,7 @@
 /** All routes under `/api/webhook`. */
 import { Elysia } from 'elysia'
 import type { Journal } from '../domain/journal'
+import type { Plans } from '../domain/plans'
 import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import type { Sender } from '../webhooks/sender'
@@ -16,6 +17,7 @@ export type WebhookRoutesParts = {
   gate: SessionGate
   idempotent: Idempotent
   webhooks: Webhooks
+  plans: Plans
   journal: Pick<Journal, 'epoch' | 'head' | 'floor' | 'read' | 'tell' | 'onEntries'>
   /** Throws `WEBHOOK_URL_FORBIDDEN`. */
   checkUrl(url: string): void

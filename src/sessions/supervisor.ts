@@ -6,6 +6,7 @@ import type { Journal } from '../domain/journal'
 import type { KeptFile, MediaDesk, MediaStore } from '../domain/media'
 import type { Identities, Message, Messages } from '../domain/message'
 import type { Vaults } from '../domain/ownership'
+import { type Allowance, UNLIMITED } from '../domain/plans'
 import type { BulkOutcome, Examined, QueueState, SendRequest, Sent } from '../domain/sending'
 import { DEFAULT_SETTINGS, type Session, type SessionSettings, type Sessions } from '../domain/session'
 import type { Stall } from '../domain/stalls'
@@ -17,6 +18,7 @@ import { maskedProxy } from '../lib/proxy-url'
 import { randomHexId } from '../lib/token'
 import { edited } from './edit'
 import { createIncomingMedia, type ReceivedFiles } from './incoming-media'
+import { createLimitNote } from './limit-note'
 import { createLiveSession, type LiveSession } from './live-session'
 import { createNumberCache, createNumberCheck } from './number-check'
 import { createOnMessages } from './on-messages'
@@ -48,6 +50,10 @@ export type SupervisorOptions = {
   resumeConcurrency: number
   /** Unacknowledged messages a session may hold. */
   maxQueue: number
+  /** The plan of an account, with what it allows at the moment; everything unless given. */
+  allowanceOf?: (tenantId: TenantId) => Allowance
+  /** Messages of a session in one hour after which that is told; 0 and absent = never. */
+  volumeAlert?: number
   /** Longest wait for the server's acknowledgement of a message (ms). */
   ackTimeoutMs: number
   /** How long the files of messages are kept (ms). */
@@ -153,6 +159,8 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
   const holders = createNumberHolders()
   const cache = createNumberCache(clock)
   const places = placesUnder(options.publicUrl ?? null)
+  const allowanceOf = options.allowanceOf ?? (() => UNLIMITED)
+  const noteLimit = createLimitNote({ ledger, clock, log })
   const onMessages = createOnMessages({ ...parts, log })
   const incomingMedia = createIncomingMedia({
     ...parts,
@@ -180,7 +188,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
           log,
           places,
           numbers: createNumberCheck(cache),
-          limits: options,
+          limits: { ...options, planOf: (tenantId) => allowanceOf(tenantId).limits },
           fetchFile: (messageId) => incomingMedia.fetchFile(of.session(), messageId),
         }),
       onMessages: incomingMedia.arrived,
@@ -249,10 +257,15 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     if (proxyUrl !== null && proxyUrl !== known) options.checkProxyUrl?.(proxyUrl)
   }
 
-  const refuseBeyond = (tenantId: TenantId, maxSessions: number | null) => {
-    const present = ofTenant(tenantId).length + (creating.get(tenantId) ?? 0)
-    if (maxSessions === null || present < maxSessions) return
-    throw fail('SESSION_LIMIT_REACHED', { limit: maxSessions, sessions: present })
+  const refuseBeyond = (tenantId: TenantId, maxSessions: number | null): Promise<never> | null => {
+    const sessions = ofTenant(tenantId)
+    const present = sessions.length + (creating.get(tenantId) ?? 0)
+    if (maxSessions === null || present < maxSessions) return null
+    const fields = { limit: maxSessions, sessions: present }
+    const views = sessions.map((live) => live.view())
+    return noteLimit(tenantId, views, { plan: allowanceOf(tenantId).plan, ...fields }).then(() => {
+      throw fail('SESSION_LIMIT_REACHED', fields)
+    })
   }
 
   const supervisor: Supervisor = {
@@ -281,7 +294,8 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     find: (id) => lives.get(id)?.view() ?? null,
     async create(tenantId, input, maxSessions) {
       if (stopping) throw fail('SHUTTING_DOWN')
-      refuseBeyond(tenantId, maxSessions)
+      const refused = refuseBeyond(tenantId, maxSessions)
+      if (refused) await refused
       const settings = { ...DEFAULT_SETTINGS, ...input.settings }
       checkAddresses(settings)
       const now = clock.now()

@@ -17,6 +17,7 @@ export const EVENT_CODE: { readonly [N in EventName]: number } = {
   'session.credentials_cleared': 13,
   'session.gap': 14,
   'session.stalled': 15,
+  'session.volume_alert': 16,
   'message.received': 20,
   'message.queued': 21,
   'message.sent': 22,

@@ -116,7 +116,12 @@ export function createMediaStore(parts: {
     async keep(bytes, about) {
       const { maxBytes, ...owner } = about
       const quota = parts.quota?.(about.tenantId) ?? null
-      const room = quota === null ? maxBytes : Math.min(maxBytes, quota - rows.bytesOf(about.tenantId))
+      const used = quota === null ? 0 : rows.bytesOf(about.tenantId)
+      const room = quota === null ? maxBytes : Math.min(maxBytes, Math.max(0, quota - used))
+      const tooMuch = () =>
+        room < maxBytes
+          ? fail('MEDIA_LIMIT_REACHED', { maxBytes: quota, usedBytes: used })
+          : new FileTooLarge(maxBytes)
       const id = asFileId(randomBytes(16).toString('hex'))
       const key = randomBytes(KEY_BYTES)
       const hash = createHash('sha256')
@@ -126,7 +131,7 @@ export function createMediaStore(parts: {
         try {
           let size = 0
           let index = 0
-          for await (const piece of piecesOf(counted(bytes, room))) {
+          for await (const piece of piecesOf(counted(bytes, room, tooMuch))) {
             hash.update(piece)
             size += piece.length
             for (const part of sealPiece(key, index, piece)) {
@@ -144,7 +149,14 @@ export function createMediaStore(parts: {
             createdAt: clock.now(),
           }
           await arrival.finish()
-          await writer.run((tx) => put(tx, file))
+          await writer.run((tx) => {
+            // Others have come in meanwhile.
+            const usedBytes = quota === null ? 0 : rows.bytesOf(about.tenantId)
+            if (quota !== null && usedBytes + size > quota) {
+              throw fail('MEDIA_LIMIT_REACHED', { maxBytes: quota, usedBytes })
+            }
+            put(tx, file)
+          })
           return shown(file)
         } catch (error) {
           await arrival.abandon()
@@ -217,12 +229,12 @@ export function createMediaStore(parts: {
     },
   }
 
-  function counted(bytes: Bytes, most: number): Bytes {
+  function counted(bytes: Bytes, most: number, tooMuch: () => Error): Bytes {
     return (async function* () {
       let size = 0
       for await (const chunk of bytes) {
         size += chunk.length
-        if (size > most) throw new FileTooLarge(Math.max(0, most))
+        if (size > most) throw tooMuch()
         yield chunk
       }
     })()

@@ -13,12 +13,18 @@ export function createMessageStats(parts: {
   database: Database
   numbers: Numbers
   countsOf: CountsOf
-}): Pick<Messages, 'stats' | 'totalsSince'> {
+}): Pick<Messages, 'stats' | 'totalsSince' | 'sentSince'> {
   const { database, numbers } = parts
   const ack = database.prepare<{ average: number | null }, [number, number, number]>(
     `SELECT avg(acked_at - timestamp) AS average FROM messages
      WHERE session = ? AND timestamp >= ? AND timestamp <= ? AND type < ${FIRST_ACTION}
      AND from_me = 1 AND flags & ${FLAG.viaApi} <> 0 AND acked_at IS NOT NULL`,
+  )
+  // A message waits a day at most unless its sender said otherwise, so what is older is not looked at. Newest first: a
+  // session that has sent too much is known after that many rows.
+  const sentSince = database.prepare<{ n: number }, [number, number, number, number]>(
+    `SELECT count(*) AS n FROM (SELECT 1 FROM messages WHERE session = ? AND timestamp >= ? AND type < ${FIRST_ACTION}
+     AND from_me = 1 AND flags & ${FLAG.viaApi} <> 0 AND acked_at >= ? ORDER BY timestamp DESC LIMIT ?)`,
   )
   const sessionsOf = database.prepare<{ number: number }, [string | null, string | null]>(
     'SELECT number FROM sessions WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR id IN (SELECT value FROM json_each(?2)))',
@@ -37,6 +43,10 @@ export function createMessageStats(parts: {
   }
 
   return {
+    sentSince(sessionId, since, most) {
+      const session = numbers.session(sessionId)
+      return session ? (sentSince.get(session.number, since - DAY, since, most)?.n ?? 0) : 0
+    },
     stats(sessionId, span) {
       const session = numbers.session(sessionId)
       const stats: MessageStats = {

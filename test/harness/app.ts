@@ -78,8 +78,10 @@ export async function startApp(options: TestAppOptions = {}): Promise<TestApp> {
       '--webhook-allow-networks': '127.0.0.0/8',
       '--media-allow-networks': '127.0.0.0/8',
       // Tests ask as fast as they can; those of the limits take these away.
-      '--plan-free': 'requests=unlimited,pairings=unlimited,messages=unlimited',
-      '--plan-pro': 'requests=unlimited,pairings=unlimited,messages=unlimited',
+      '--plan-free':
+        'requests=unlimited,pairings=unlimited,messages=unlimited,webhooks=unlimited,keys=unlimited',
+      '--plan-pro':
+        'requests=unlimited,pairings=unlimited,messages=unlimited,webhooks=unlimited,keys=unlimited',
       '--auth-attempts': '0',
       '--auth-failures': '0',
       ...options.flags,

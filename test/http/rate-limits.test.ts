@@ -189,6 +189,21 @@ describe('attempts to authenticate', () => {
     expect(statuses.map(({ status }) => status)).toEqual([401, 401, 429, 401])
   })
 
+  test('a stolen key tries no more passwords than a stranger does', async () => {
+    await start({ '--auth-attempts': '3' })
+    const key = await register('bob')
+    const change = () =>
+      server.call('POST', '/api/auth/change-password', {
+        key,
+        body: { currentPassword: 'not the password', newPassword: 'another password' },
+      })
+    const answers = await ask(3, change)
+    expect(answers.map(({ status }) => status)).toEqual([401, 401, 429])
+    // Who is nobody does not get as far as that.
+    const nobody = await ask(5, () => server.call('POST', '/api/auth/change-password', { key: null }))
+    expect(nobody.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401])
+  })
+
   test('a forged X-Forwarded-For makes no new address', async () => {
     await start({ '--auth-attempts': '2' })
     const answers = await ask(3, (index) =>

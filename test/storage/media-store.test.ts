@@ -299,11 +299,11 @@ describe('an upload', () => {
     storage = rig.open({ clock, mediaQuota: () => 1_000 })
     await keep(randomBytes(600), UPLOAD)
     await expect(keep(randomBytes(401), UPLOAD)).rejects.toMatchObject({
-      name: 'FileTooLarge',
-      maxBytes: 400,
+      code: 'MEDIA_LIMIT_REACHED',
+      details: { maxBytes: 1_000, usedBytes: 600 },
     })
     const { id } = await keep(randomBytes(400), UPLOAD)
-    await expect(keep(randomBytes(1), UPLOAD)).rejects.toMatchObject({ maxBytes: 0 })
+    await expect(keep(randomBytes(1), UPLOAD)).rejects.toMatchObject({ code: 'MEDIA_LIMIT_REACHED' })
     await storage.media.remove([id])
     await keep(randomBytes(400), UPLOAD)
   })

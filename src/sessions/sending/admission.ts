@@ -16,7 +16,8 @@ export type AdmissionParts = {
   restriction: RestrictionWatch
   queue: SendQueue
   clock: Clock
-  limits: { maxQueue: number }
+  /** Unacknowledged messages that the session may hold at the moment. */
+  mostQueued: () => number
 }
 
 export interface Admission {
@@ -33,7 +34,7 @@ export interface Admission {
 }
 
 export function createAdmission(parts: AdmissionParts): Admission {
-  const { restriction, queue, clock, limits } = parts
+  const { restriction, queue, clock, mostQueued } = parts
   let entering = 0
 
   const stillThere = () => {
@@ -46,7 +47,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
       const session = parts.session()
       if (parts.connection() === null && !(mayWait && comesBack(session))) throw notConnected(session)
       const waiting = queue.size + entering
-      if (waiting + count > limits.maxQueue) throw fail('QUEUE_FULL', { waiting, limit: limits.maxQueue })
+      const limit = mostQueued()
+      if (waiting + count > limit) throw fail('QUEUE_FULL', { waiting, limit })
       entering += count
       return session
     },

@@ -15,6 +15,7 @@ import { ownFields, ownFieldsWithContent, type Places, sessionEvent } from '../p
 import type { Attachments } from './attachments'
 import type { Entry, SendQueue } from './queue'
 import type { Ready } from './turn'
+import type { VolumeWatch } from './volume'
 import type { Waits } from './waits'
 
 /** Messages of which is remembered that they were sent; receipts come right behind them. */
@@ -28,6 +29,7 @@ export type EndingsParts = {
   places: Places
   waits: Waits
   attachments: Attachments
+  volume: VolumeWatch
   queue: () => SendQueue
   clock: Clock
 }
@@ -68,7 +70,7 @@ function failureBy(id: MessageId, { code, says }: SendRefusal): AppError {
 }
 
 export function createEndings(parts: EndingsParts): Endings {
-  const { messages, ledger, places, waits, attachments, clock } = parts
+  const { messages, ledger, places, waits, attachments, volume, clock } = parts
   const recent = new Map<string, StoredMessage>()
 
   const remember = (message: Message, chatParty: Party) => {
@@ -148,9 +150,10 @@ export function createEndings(parts: EndingsParts): Endings {
       const at = clock.now()
       // Receipts come right behind, and are written behind this.
       remember({ ...message, status: 'sent', ackedAt: at, schedule: null }, party)
+      const counted = volume.sent(at)
       try {
-        const sent = statusFact(message, party, at, null)
-        await commit(raw ? [completed(message, raw), sent] : [sent], waits.has(entry.id) ? 'now' : 'soon')
+        const facts = [statusFact(message, party, at, null), ...counted.facts]
+        await commit(raw ? [completed(message, raw), ...facts] : facts, waits.has(entry.id) ? 'now' : 'soon')
         faultPoint('sent committed')
         parts.queue().forget(entry.id)
         attachments.release(entry)
@@ -158,6 +161,7 @@ export function createEndings(parts: EndingsParts): Endings {
       } catch (failure) {
         // WhatsApp has it, our disk does not: it stays queued and goes out again under the same id.
         recent.delete(entry.id)
+        counted.takeBack()
         fallBack(entry, failure)
       }
     },

@@ -1,4 +1,7 @@
-/** How fast a session's queue sends (`settings.sendPacing`): a pause after each message, and “typing…” before a text. */
+/**
+ * How fast a session's queue sends: a pause after each message, and “typing…” before a text (`settings.sendPacing`); and
+ * never more in a minute than the plan allows, of which any number may leave at once.
+ */
 import type { SessionSettings } from '../../domain/session'
 import type { Clock } from '../../lib/clock'
 
@@ -23,6 +26,8 @@ export interface Pacer {
 
 export function createPacer(parts: {
   settings: () => Pick<SessionSettings, 'sendPacing'>
+  /** Messages that the plan lets a session send in a minute; null = any number. */
+  mostPerMinute: () => number | null
   clock: Clock
   random: () => number
 }): Pacer {
@@ -31,23 +36,35 @@ export function createPacer(parts: {
   let lastBut = last
   /** Drawn once for each pause, so that looking twice does not change it. */
   let draw = 0
+  /** When the messages of the last minute left, oldest first; no more than the plan counts. */
+  let left: number[] = []
+  const planWait = (): number => {
+    const most = parts.mostPerMinute()
+    if (most === null) return 0
+    const now = clock.monotonic()
+    const first = left.findIndex((at) => at + MINUTE > now)
+    left = first < 0 ? [] : left.slice(Math.max(first, left.length - most))
+    return left.length < most ? 0 : (left[0] ?? now) + MINUTE - now
+  }
   /** `base`, varied by a random share of at most `jitter` up or down. */
   const varied = (base: number, jitter: number, by: number) => base * (1 + jitter * (2 * by - 1))
 
   return {
     wait() {
       const pacing = parts.settings().sendPacing
-      if (pacing === null) return 0
+      if (pacing === null) return planWait()
       const pause = varied(MINUTE / pacing.messagesPerMinute, pacing.jitter ?? 0, draw)
-      return Math.max(0, last + pause - clock.monotonic())
+      return Math.max(0, last + pause - clock.monotonic(), planWait())
     },
     spend() {
+      if (parts.mostPerMinute() !== null) left.push(clock.monotonic())
       if (parts.settings().sendPacing === null) return
       lastBut = last
       last = clock.monotonic()
       draw = random()
     },
     refund() {
+      left.pop()
       last = lastBut
     },
     get shows() {

@@ -1,8 +1,9 @@
 /** What the sending of one session is made of; each of its pieces takes what it uses. */
 import type { Ledger } from '../../domain/changes'
-import type { MessageId } from '../../domain/ids'
+import type { MessageId, TenantId } from '../../domain/ids'
 import type { KeptFile, MediaDesk, MediaStore } from '../../domain/media'
 import type { Identities, Messages } from '../../domain/message'
+import type { PlanLimits } from '../../domain/plans'
 import type { Session } from '../../domain/session'
 import type { Connection, WhatsApp } from '../../domain/whatsapp'
 import type { Clock } from '../../lib/clock'
@@ -35,8 +36,12 @@ export type SendingParts = {
 }
 
 export type SendingLimits = {
-  /** Unacknowledged messages a session may hold. */
+  /** Unacknowledged messages a session may hold, whatever its plan says. */
   maxQueue: number
+  /** What the plan of an account allows at the moment; everything unless given. */
+  planOf?: (tenantId: TenantId) => Pick<PlanLimits, 'messages' | 'queue'>
+  /** Messages of one hour after which that is told; 0 and absent = never. */
+  volumeAlert?: number
   /** Longest wait for the server's acknowledgement of a message (ms). */
   ackTimeoutMs: number
   /** How long the files of messages are kept (ms). */

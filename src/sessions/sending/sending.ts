@@ -29,6 +29,7 @@ import type { SendingParts } from './parts'
 import { createQueue, type Progress, type SendQueue } from './queue'
 import { createTurns } from './turn'
 import { createVanishing } from './vanishing'
+import { createVolumeWatch } from './volume'
 import { createWaits } from './waits'
 
 export interface Sending {
@@ -76,7 +77,11 @@ export function createSending(parts: SendingParts): Sending {
   const queueOf = (): SendQueue => queue
   const waits = createWaits(clock)
   const settings = () => session().settings
-  const pacer = createPacer({ settings, clock, random: parts.random })
+  const plan = () => limits.planOf?.(session().tenantId)
+  const mostPerMinute = () => plan()?.messages ?? null
+  const mostQueued = () => Math.min(limits.maxQueue, plan()?.queue ?? Number.POSITIVE_INFINITY)
+  const pacer = createPacer({ settings, mostPerMinute, clock, random: parts.random })
+  const volume = createVolumeWatch({ session, messages, clock, limit: limits.volumeAlert ?? 0 })
   const vanishing = createVanishing(messages, sessionId)
   const attachments = createAttachments({
     files,
@@ -94,6 +99,7 @@ export function createSending(parts: SendingParts): Sending {
     places,
     waits,
     attachments,
+    volume,
     queue: queueOf,
     clock,
   })
@@ -117,7 +123,7 @@ export function createSending(parts: SendingParts): Sending {
     turn: turns.run,
     expire: (entry) => void endings.expired(entry),
   })
-  const admission = createAdmission({ session, connection, isGone, restriction, queue, clock, limits })
+  const admission = createAdmission({ session, connection, isGone, restriction, queue, clock, mostQueued })
   const acceptance: Acceptance = createAcceptance({ ledger, places, queue, attachments, vanishing })
   const composing = { whatsapp: parts.whatsapp, messages, clock, vanishing: vanishing.of }
 
