@@ -11,6 +11,7 @@ import { createMediaDesk, type Outside } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
 import type { Config } from './config'
+import { fail } from './domain/errors'
 import type { TenantId } from './domain/ids'
 import { type Allowance, plansOf } from './domain/plans'
 import { type ApiParts, createApi } from './http/api'
@@ -144,7 +145,20 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
     const checkUrl = (url: string) => checkWebhookUrl(url, policy, outside)
     const links = createUploadLinks(storage.keys.secret('links'))
     const files = storage.media
-    const { desk, studio } = createMediaDesk({ config, store: files, links, clock, log, outside })
+    const { desk, studio } = createMediaDesk({
+      config,
+      store: files,
+      links,
+      clock,
+      log,
+      outside,
+      tunnels,
+      proxyOf(sessionId) {
+        const session = supervisor.find(sessionId)
+        if (!session) throw fail('SESSION_NOT_FOUND')
+        return session.settings.proxyUrl
+      },
+    })
     const supervisor = createSupervisor({
       whatsapp: network,
       ...storage,

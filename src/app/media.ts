@@ -2,13 +2,15 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config'
+import type { SessionId } from '../domain/ids'
 import type { MediaDesk, MediaStore } from '../domain/media'
 import type { UploadLinks } from '../http/upload-links'
 import type { Clock } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
-import { createOutbound } from '../lib/outbound'
 import type { OutboundParts } from '../lib/outbound-request'
+import { createOutboundThrough } from '../lib/outbound-through'
+import type { Tunnels } from '../lib/tunnel'
 import { MEDIA_CAPS } from '../media/caps'
 import { createDesk } from '../media/desk'
 import { createFfmpeg, findFfmpeg } from '../media/ffmpeg'
@@ -27,13 +29,25 @@ export type MediaParts = {
   clock: Clock
   log: Log
   outside: Outside
+  tunnels: Tunnels
+  /** The proxy of a session, by which all of it goes; null = none. Throws `SESSION_NOT_FOUND`. */
+  proxyOf: (sessionId: SessionId) => string | null
 }
 
 /** How places outside are asked, and where this server itself is. */
-export type Outside = Omit<OutboundParts, 'policy' | 'longest'>
+export type Outside = Omit<OutboundParts, 'policy' | 'longest' | 'vet'>
 
 /** The media desk over the guarded client, and the part it runs; ffmpeg is used when it is on the path. */
-export function createMediaDesk({ config, store, links, clock, log, outside }: MediaParts): {
+export function createMediaDesk({
+  config,
+  store,
+  links,
+  clock,
+  log,
+  outside,
+  tunnels,
+  proxyOf,
+}: MediaParts): {
   desk: MediaDesk
   studio: Part
 } {
@@ -42,13 +56,15 @@ export function createMediaDesk({ config, store, links, clock, log, outside }: M
   const program = findFfmpeg(process.env.PATH)
   log.debug(program === null ? 'ffmpeg is not installed' : 'ffmpeg is installed')
   const voice = createVoiceStudio({ clock })
+  const outboundBy = createOutboundThrough({
+    policy: { allowInsecure: false, allowPlain: true, allowNetworks: config.mediaAllowNetworks },
+    ...outside,
+    tunnels,
+    clock,
+  })
   const desk = createDesk({
     store,
-    outbound: createOutbound({
-      policy: { allowInsecure: false, allowPlain: true, allowNetworks: config.mediaAllowNetworks },
-      ...outside,
-      clock,
-    }),
+    outboundOf: (sessionId) => outboundBy(proxyOf(sessionId)),
     voice,
     clock,
     log: log.with({ part: 'media' }),

@@ -134,6 +134,6 @@ export interface MediaDesk {
     filename: string | null,
     options?: { maxBytes?: number },
   ): Promise<KeptFile>
-  /** Title, description and picture of a page; null when it has none or cannot be had. Never throws. */
-  preview(url: string): Promise<FetchedPreview | null>
+  /** Title, description and picture of a page, fetched as this session fetches; null when it has none or cannot be had. Never throws. */
+  preview(sessionId: SessionId, url: string): Promise<FetchedPreview | null>
 }

@@ -4,6 +4,7 @@
  * Whatever goes wrong becomes an `OutboundError` whose kind is all that may be told; neither address nor cause is in it.
  */
 import type { AddressPolicy } from './addresses'
+import { ProxyFailed } from './proxy-failed'
 import { createTargetVetting, type VettingOptions } from './target'
 
 /** What became of a request that has no usable answer. */
@@ -22,6 +23,8 @@ export type OutboundFailure =
   | 'status'
   /** Too many redirects, one without a target, or one from https to http. */
   | 'redirect'
+  /** The proxy by which it was to go does not let it through. */
+  | 'proxy'
   /** The caller's own signal. */
   | 'interrupted'
   | 'network'
@@ -39,7 +42,12 @@ export class OutboundError extends Error {
 /** `globalThis.fetch`, or one that watches. */
 export type Fetch = (url: string, init: BunFetchRequestInit) => Promise<Response>
 
-export type OutboundParts = VettingOptions & { policy: AddressPolicy; fetch: Fetch }
+export type OutboundParts = VettingOptions & {
+  policy: AddressPolicy
+  fetch: Fetch
+  /** In place of the vetting by this policy, for whoever does not connect by itself. */
+  vet?: ReturnType<typeof createTargetVetting>
+}
 
 export type OutboundRequest = {
   method: 'GET' | 'POST'
@@ -66,7 +74,7 @@ const CLOSED = /RESET|CLOSED|EPIPE/i
  * environment are left alone. Rejects with `OutboundError`, or with the signal's reason.
  */
 export function createOutboundRequest(parts: OutboundParts) {
-  const vetTarget = createTargetVetting(parts.policy, parts)
+  const vetTarget = parts.vet ?? createTargetVetting(parts.policy, parts)
 
   return async function request(url: string, ask: OutboundRequest): Promise<Response> {
     const vetted = vetTarget(url)
@@ -113,6 +121,7 @@ const codeOf = (error: unknown): string =>
 /** The kind of a failure of the network, without what it says. */
 export function outboundErrorOf(error: unknown): OutboundError {
   if (error instanceof OutboundError) return error
+  if (error instanceof ProxyFailed) return new OutboundError('proxy')
   const code = codeOf(error)
   if (/CERT|SSL|TLS|SIGNED|VERIFY/i.test(code)) return new OutboundError('certificate')
   if (NOT_CONNECTED.has(code)) return new OutboundError('not_connected')

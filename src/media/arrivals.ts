@@ -1,6 +1,6 @@
 /** Opens the file of an ask, wherever it comes from, up to a cap. */
 import { fail } from '../domain/errors'
-import type { TenantId } from '../domain/ids'
+import type { SessionId, TenantId } from '../domain/ids'
 import type { Bytes, FileId, FileOrigin, KeptFile, MediaStore } from '../domain/media'
 import type { Outbound } from '../lib/outbound'
 import { decodeBase64, decodedLength } from './base64'
@@ -17,13 +17,14 @@ export type Arrival = {
 
 export type ArrivalParts = {
   store: Pick<MediaStore, 'get' | 'read'>
-  outbound: Outbound
+  /** The client by whose way a session fetches. */
+  outboundOf: (sessionId: SessionId) => Outbound
   /** The upload behind one of our own addresses, so that it is not fetched over the network; null for all others. */
   uploadBehind?: (url: string) => FileId | null
 }
 
 /** Makes the opener. Rejects with the catalogue's codes or `OutboundError`. */
-export function createArrivals({ store, outbound, uploadBehind }: ArrivalParts) {
+export function createArrivals({ store, outboundOf, uploadBehind }: ArrivalParts) {
   function upload(tenantId: TenantId, id: FileId, maxBytes: number): Arrival {
     const file = store.get(id)
     // Files of messages are no uploads, and other accounts' files do not exist.
@@ -43,8 +44,13 @@ export function createArrivals({ store, outbound, uploadBehind }: ArrivalParts) 
     return { bytes: once(decoded.bytes), upload: null, declared: decoded.mimetype, filename: null }
   }
 
-  async function url(address: string, maxBytes: number, signal: AbortSignal | undefined): Promise<Arrival> {
-    const answer = await outbound.get(address, { maxBytes, ...(signal ? { signal } : {}) })
+  async function url(
+    sessionId: SessionId,
+    address: string,
+    maxBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Arrival> {
+    const answer = await outboundOf(sessionId).get(address, { maxBytes, ...(signal ? { signal } : {}) })
     return {
       bytes: answer.body,
       upload: null,
@@ -54,7 +60,7 @@ export function createArrivals({ store, outbound, uploadBehind }: ArrivalParts) 
   }
 
   return async function arrive(
-    tenantId: TenantId,
+    { tenantId, sessionId }: { tenantId: TenantId; sessionId: SessionId },
     field: string,
     origin: FileOrigin,
     maxBytes: number,
@@ -63,7 +69,7 @@ export function createArrivals({ store, outbound, uploadBehind }: ArrivalParts) 
     if (origin.from === 'upload') return upload(tenantId, origin.id, maxBytes)
     if (origin.from === 'base64') return base64(field, origin.data, maxBytes)
     const own = uploadBehind?.(origin.url) ?? null
-    return own === null ? url(origin.url, maxBytes, signal) : upload(tenantId, own, maxBytes)
+    return own === null ? url(sessionId, origin.url, maxBytes, signal) : upload(tenantId, own, maxBytes)
   }
 }
 

@@ -38,7 +38,8 @@ import type { Material, Recipe, Workshop } from './workshop'
 
 export type DeskParts = {
   store: MediaStore
-  outbound: Outbound
+  /** The client by whose way a session fetches. */
+  outboundOf: (sessionId: SessionId) => Outbound
   clock: Clock
   log: Log
   caps: MediaCaps
@@ -90,7 +91,7 @@ export function createDesk(parts: DeskParts): MediaDesk {
   const arrive = createArrivals(parts)
   const shop: Workshop = {
     ...parts,
-    fetchPicture: ({ owner }, url, signal) => fetchPicture(owner.tenantId, url, signal),
+    fetchPicture: ({ owner }, url, signal) => fetchPicture(owner, url, signal),
     keep: ({ owner }, bytes, { mimetype, maxBytes, filename = null }) =>
       store.keep(bytes, {
         ...owner,
@@ -102,14 +103,15 @@ export function createDesk(parts: DeskParts): MediaDesk {
       }),
   }
   const inTurn = createTurns(AT_ONCE)
+  const previewOf = createPreviews({ log: parts.log, picture: previewPicture })
 
-  async function fetchPicture(tenantId: TenantId, url: string, signal?: AbortSignal): Promise<Uint8Array> {
-    const arrival = await arrive(tenantId, 'thumbnailUrl', { from: 'url', url }, caps.poster, signal)
+  async function fetchPicture(owner: Owner, url: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const arrival = await arrive(owner, 'thumbnailUrl', { from: 'url', url }, caps.poster, signal)
     return pictureIn(arrival.bytes)
   }
 
-  async function previewPicture(url: string, signal?: AbortSignal): Promise<Uint8Array> {
-    const { body } = await parts.outbound.get(url, { maxBytes: caps.poster, ...(signal ? { signal } : {}) })
+  async function previewPicture(outbound: Outbound, url: string): Promise<Uint8Array> {
+    const { body } = await outbound.get(url, { maxBytes: caps.poster })
     return pictureIn(body)
   }
 
@@ -143,7 +145,7 @@ export function createDesk(parts: DeskParts): MediaDesk {
       })
     const maxBytes = SOURCE_CAPS[ask.type](caps, ask as never)
     try {
-      const arrival = await arrive(owner.tenantId, `${ask.type}Base64`, origin, maxBytes, signal)
+      const arrival = await arrive(owner, `${ask.type}Base64`, origin, maxBytes, signal)
       const known = arrival.upload && seen.get(lookOf(ask, arrival.upload))
       if (known) return known
       const { material, close } = await looked(owner, arrival)
@@ -189,7 +191,10 @@ export function createDesk(parts: DeskParts): MediaDesk {
     },
     upload: (tenantId, bytes, filename, { maxBytes = caps.upload } = {}) =>
       take(tenantId, bytes, filename, maxBytes),
-    preview: createPreviews({ outbound: parts.outbound, log: parts.log, picture: previewPicture }),
+    preview(sessionId, url) {
+      const outbound = parts.outboundOf(sessionId)
+      return previewOf(outbound, url)
+    },
   }
 
   async function take(

@@ -9,10 +9,9 @@ import { OutboundError } from '../lib/outbound-request'
 import { thumbnailOf, UnreadablePicture } from './pictures'
 
 export type PreviewParts = {
-  outbound: Outbound
   log: Log
   /** A checked picture; rejects with the errors of the desk. */
-  picture(url: string, signal?: AbortSignal): Promise<Uint8Array>
+  picture(outbound: Outbound, url: string): Promise<Uint8Array>
 }
 
 /** Of a page only so much is read; titles stand in front. */
@@ -29,8 +28,8 @@ const DESCRIPTIONS = ['og:description', 'twitter:description', 'description']
 const PICTURES = ['og:image:secure_url', 'og:image:url', 'og:image', 'twitter:image', 'twitter:image:src']
 
 /** Makes the fetcher; it resolves with null whenever there is nothing to show, and never throws. */
-export function createPreviews({ outbound, log, picture }: PreviewParts) {
-  return async function preview(url: string): Promise<FetchedPreview | null> {
+export function createPreviews({ log, picture }: PreviewParts) {
+  return async function preview(outbound: Outbound, url: string): Promise<FetchedPreview | null> {
     try {
       const answer = await outbound.get(url, {
         maxBytes: MOST_BYTES,
@@ -52,7 +51,7 @@ export function createPreviews({ outbound, log, picture }: PreviewParts) {
         url,
         title: shortened(title, MAX_TITLE),
         ...(description ? { description: shortened(description, MAX_DESCRIPTION) } : {}),
-        thumbnail: source ? await small(URL.parse(source, answer.url)?.href ?? null) : null,
+        thumbnail: source ? await small(outbound, URL.parse(source, answer.url)?.href ?? null) : null,
       }
     } catch (error) {
       // An ornament of a message: whatever is wrong with the page, the message goes without.
@@ -61,10 +60,10 @@ export function createPreviews({ outbound, log, picture }: PreviewParts) {
     }
   }
 
-  async function small(url: string | null): Promise<Uint8Array | null> {
+  async function small(outbound: Outbound, url: string | null): Promise<Uint8Array | null> {
     if (url === null) return null
     try {
-      return await thumbnailOf(await picture(url))
+      return await thumbnailOf(await picture(outbound, url))
     } catch (error) {
       const expected =
         error instanceof OutboundError ||

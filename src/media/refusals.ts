@@ -40,6 +40,7 @@ const DOWNLOADS: Record<Exclude<OutboundFailure, 'forbidden' | 'too_large'>, str
   timeout: 'The host is too slow',
   status: 'The host answered with an error',
   redirect: 'The host redirects too often, or to where it may not',
+  proxy: 'The proxy of the session does not let the request through',
   interrupted: 'The request was given up',
   network: 'The connection failed',
 }

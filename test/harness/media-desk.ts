@@ -14,13 +14,14 @@ export const MEDIA_KEPT = 30 * 86_400_000
 /** What the supervisor wants for files. */
 export function mediaOf(storage: Storage, clock: Clock = systemClock) {
   const store = storage.media
+  const outbound = createOutbound({
+    policy: { allowInsecure: false, allowPlain: true, allowNetworks: ['127.0.0.0/8'] },
+    fetch: (url, init) => fetch(url, init),
+    clock: systemClock,
+  })
   const desk = createDesk({
     store,
-    outbound: createOutbound({
-      policy: { allowInsecure: false, allowPlain: true, allowNetworks: ['127.0.0.0/8'] },
-      fetch: (url, init) => fetch(url, init),
-      clock: systemClock,
-    }),
+    outboundOf: () => outbound,
     clock,
     log: silentLog,
     caps: MEDIA_CAPS,

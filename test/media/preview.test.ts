@@ -1,7 +1,9 @@
 import { afterEach, expect, test } from 'bun:test'
 import { imageSize } from '../../src/media/image-size'
 import { png } from './pictures'
-import { type MediaRig, mediaRig } from './rig'
+import { type MediaRig, mediaRig, OWNER } from './rig'
+
+const SESSION = OWNER.sessionId
 
 let rig: MediaRig
 afterEach(() => rig.clear())
@@ -22,7 +24,7 @@ test('title, description and picture of a page', async () => {
       '/picture.png': () => new Response(Uint8Array.from(png(400, 200))),
     },
   })
-  const preview = await rig.desk.preview(rig.url('/news'))
+  const preview = await rig.desk.preview(SESSION, rig.url('/news'))
   expect(preview).toMatchObject({
     url: rig.url('/news'),
     title: 'Caf&eacute; & more 👋',
@@ -46,7 +48,7 @@ test('a bare title is enough; a broken picture is left away', async () => {
       }),
     },
   })
-  const of = (path: string) => rig.desk.preview(rig.url(path))
+  const of = (path: string) => rig.desk.preview(SESSION, rig.url(path))
   expect(await of('/bare')).toEqual({ url: rig.url('/bare'), title: 'Only "this"', thumbnail: null })
   expect(await of('/broken')).toMatchObject({ title: 'x', thumbnail: null })
   expect(await of('/fake')).toMatchObject({ title: 'x', thumbnail: null })
@@ -71,13 +73,13 @@ test('what is no page, has no title, or cannot be had gives nothing, and never t
     'ftp://x',
     'no address',
   ])
-    expect([url, await rig.desk.preview(url)]).toEqual([url, null])
+    expect([url, await rig.desk.preview(SESSION, url)]).toEqual([url, null])
   await rig.clear()
   rig = await mediaRig({
     policy: { allowInsecure: false, allowNetworks: [], allowPlain: true },
     files: { '/': page('<title>secret</title>') },
   })
-  expect(await rig.desk.preview(rig.url('/'))).toBeNull()
+  expect(await rig.desk.preview(SESSION, rig.url('/'))).toBeNull()
   expect(rig.asked).toEqual([])
 })
 
@@ -99,6 +101,6 @@ test('of a page without end only its beginning is read; long titles are cut', as
       { headers: { 'content-type': 'text/html' } },
     )
   rig = await mediaRig({ files: { '/endless': endless } })
-  expect(await rig.desk.preview(rig.url('/endless'))).toMatchObject({ title: 'x'.repeat(300) })
+  expect(await rig.desk.preview(SESSION, rig.url('/endless'))).toMatchObject({ title: 'x'.repeat(300) })
   await hungUp
 })

@@ -57,14 +57,15 @@ export async function mediaRig(
     },
   })
   const voice = createVoiceStudio({ clock: systemClock })
+  const outbound = createOutbound({
+    clock: systemClock,
+    policy: options.policy ?? LOCAL,
+    fetch: (url, init) => fetch(url, init),
+  })
   const desk = createDesk({
     voice,
     store: storage.media,
-    outbound: createOutbound({
-      clock: systemClock,
-      policy: options.policy ?? LOCAL,
-      fetch: (url, init) => fetch(url, init),
-    }),
+    outboundOf: () => outbound,
     clock,
     log: silentLog,
     caps: { ...MEDIA_CAPS, ...options.caps },

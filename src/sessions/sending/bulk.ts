@@ -19,7 +19,7 @@ import { type Addressed, addressed, numbersOf } from './addressing'
 import type { Admission } from './admission'
 import { type CarryingParts, carried, carriedOver } from './carrying'
 import { type composed as compose, composed } from './compose'
-import { discardAll, gathered, NOTHING, needsGathering, stagedOwn } from './gathering'
+import { discardAll, gathered, NOTHING, needsGathering, type Sources, stagedOwn } from './gathering'
 
 /** Files that are made ready at the same time. */
 const STAGINGS = 4
@@ -48,7 +48,7 @@ export type BulkParts = CarryingParts & {
 
 type Options = { queue: boolean; waitMs: number }
 
-type Source = Pick<MediaDesk, 'discard' | 'preview'> & {
+type Source = Sources & {
   stage: (ask: FileAsk) => Promise<StagedFile>
   carry: (message: StoredMessage) => Promise<StagedFile>
   /** Everything that was made ready. */
@@ -112,7 +112,7 @@ export function createBulk(parts: BulkParts): Bulk {
       stage: (ask) => once(keyOf(ask), () => stagedOwn(parts, owner, ask)),
       carry: (message) => once(`forward ${message.id}`, () => carried(parts, message)),
       preview(url) {
-        const preview = previews.get(url) ?? few(() => desk.preview(url))
+        const preview = previews.get(url) ?? few(() => desk.preview(owner.sessionId, url))
         previews.set(url, preview)
         return preview
       },

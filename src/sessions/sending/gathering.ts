@@ -115,9 +115,14 @@ const namingItem =
     }
   }
 
+/** Where previews come from, and where files go that are not needed. */
+export type Sources = Pick<MediaDesk, 'discard'> & {
+  preview(url: string): Promise<FetchedPreview | null>
+}
+
 /** Fetches and keeps what the ask names; when it rejects nothing remains. */
 export async function gathered(
-  desk: Pick<MediaDesk, 'discard' | 'preview'>,
+  desk: Sources,
   ask: Ask,
   stage: (ask: FileAsk) => Promise<StagedFile>,
 ): Promise<Gathered> {

@@ -173,6 +173,8 @@ export function createSending(parts: SendingParts): Sending {
   }
 
   /** From the request to its messages in the queue; when it rejects nothing is left of it. */
+  const pages = { discard: desk.discard, preview: (url: string) => desk.preview(sessionId, url) }
+
   const accepted = async (request: SendRequest, atOnce: boolean): Promise<Sent> => {
     const count = countOf(request)
     const now = admission.enter(count, request.queue === true || request.sendAt !== undefined)
@@ -183,7 +185,7 @@ export function createSending(parts: SendingParts): Sending {
       const got = over
         ? { staged: [await carried(parts, over)], preview: null }
         : needsGathering(request.ask)
-          ? await gathered(desk, request.ask, (ask) =>
+          ? await gathered(pages, request.ask, (ask) =>
               stagedOwn({ desk, files }, { tenantId: now.tenantId, sessionId }, ask),
             )
           : NOTHING
