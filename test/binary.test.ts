@@ -79,3 +79,14 @@ test('serve makes its database, validates, and reads no bunfig.toml beside it', 
   expect(Object.keys(document.paths).length).toBeGreaterThan(40)
   expect(await child.stop()).toBe(0)
 }, 60_000)
+
+test('it tells what it consists of, as the source does', async () => {
+  const tell = async (...command: string[]) => {
+    const child = Bun.spawn(command, { cwd: empty(), stdout: 'pipe', stderr: 'pipe' })
+    const [code, out] = await Promise.all([child.exited, new Response(child.stdout).text()])
+    return { code, out }
+  }
+  const told = await tell(program, 'sbom')
+  expect(told.code).toBe(0)
+  expect(told).toEqual(await tell(process.execPath, join(import.meta.dir, '..', 'build', 'sbom.ts')))
+})

@@ -70,6 +70,7 @@ describe('commands', () => {
       'demo',
       'check-config',
       'openapi',
+      'sbom',
       'version',
       '--port',
       'WHATSAPP_URL',
@@ -82,6 +83,12 @@ describe('commands', () => {
   test('version is that of package.json', async () => {
     const { version } = await import('../package.json')
     expect(await run(['version'])).toMatchObject({ code: 0, out: `${version}\n` })
+  })
+
+  test('sbom prints the bill of materials', async () => {
+    const { code, out } = await run(['sbom'])
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' })
   })
 
   test('openapi prints the document, whole also into a pipe', async () => {

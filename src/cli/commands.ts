@@ -80,6 +80,13 @@ export const COMMANDS: Record<string, Command> = {
       return (await import('./openapi')).printOpenApi()
     },
   },
+  sbom: {
+    says: 'print what this program consists of (CycloneDX 1.6)',
+    async run({ flags }) {
+      refuseFlags(flags, 'sbom')
+      return (await import('./sbom')).printSbom()
+    },
+  },
   version: {
     says: 'print the version',
     async run({ flags }) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from '../app'
 import { loadConfig } from '../config'
+import { printWhole } from './print'
 
 /** Prints the document of a server that is put together in a directory of its own and never started. */
 export async function printOpenApi(): Promise<number> {
@@ -17,9 +18,3 @@ export async function printOpenApi(): Promise<number> {
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
-
-/** Resolves when all of it has left: a pipe takes a piece at a time, and the process ends after this. */
-const printWhole = (text: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
-  })
