@@ -41,7 +41,7 @@ export function stopOnSignals(log: Log, stop: () => Promise<void>): Promise<numb
  */
 export function surviveConnectionErrors(log: Log, stop: () => Promise<void>): void {
   process.on('uncaughtException', (error: Error & { code?: string }) => {
-    const fields = { error: error.name, code: error.code, says: error.message }
+    const fields = { error: error.name, code: error.code, detail: error.message }
     if (typeof error.code === 'string' && /^(?:E[A-Z]+|ERR_(?:TLS|SSL|SOCKET|STREAM)\w*)$/.test(error.code)) {
       log.error('A connection failed unnoticed; serving on', fields)
       return

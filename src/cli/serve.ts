@@ -4,6 +4,7 @@ import { type HeldLines, holdLines } from '../app/held-log'
 import { type Config, ConfigError } from '../config'
 import { systemClock } from '../lib/clock'
 import { createLog, type Log, type LogFormat } from '../lib/log'
+import { scrubbed } from '../lib/log-fields'
 import { StorageRefused } from '../storage/refused'
 import { stopOnSignals, surviveConnectionErrors } from './process-events'
 import { requestLimit } from './request-limit'
@@ -47,7 +48,7 @@ function refusalText(error: unknown): string {
   const { code } = error as { code?: string }
   if (code === 'EADDRINUSE')
     return 'wabun cannot start: the port is taken; set PORT to another one, or 0 for a free one'
-  return `wabun cannot start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+  return `wabun cannot start: ${scrubbed(error instanceof Error ? (error.stack ?? error.message) : String(error))}`
 }
 
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/

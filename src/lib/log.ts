@@ -1,12 +1,14 @@
+import { type LogFields, scrubbed, shownFields } from './log-fields'
+
 /** Severity names, lowest first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 export type LogFormat = 'json' | 'pretty'
 
-/** Values a log line may carry; objects are refused so that no one logs a whole stanza or request by accident. */
-export type LogFields = Record<string, string | number | boolean | null | undefined>
-
-/** Structured log: one sentence and a few plain fields. Secrets, phone numbers and message content are never given to it. */
+/**
+ * Structured log: one sentence and a few plain fields. Secrets, phone numbers and message content are never given to it;
+ * what comes in by accident is taken out as far as its form tells it (`log-fields.ts`).
+ */
 export interface Log {
   readonly level: LogLevel
   trace(says: string, fields?: LogFields): void
@@ -27,15 +29,22 @@ export type LogOptions = {
 
 const COLOURS: Record<string, string> = { trace: '90', debug: '90', info: '36', warn: '33', error: '31' }
 
-/** Control and bidirectional characters could forge lines or hide text in a terminal; they are shown as escapes. */
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+/**
+ * Control, bidirectional and invisible characters could forge lines or hide text in a terminal; they are shown as escapes,
+ * which are those of JSON.
+ */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029\u115f\u1160\u3164\uffa0]/gu
 const escapeUnsafe = (text: string): string =>
-  text.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  text.replace(UNSAFE, (char) =>
+    Array.from(
+      { length: char.length },
+      (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  )
 
-function pretty(level: string, at: number, says: string, fields: LogFields): string {
+function pretty(level: string, at: number, says: string, fields: Record<string, unknown>): string {
   const time = new Date(at).toISOString().slice(11, 23)
   const rest = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` \u001b[90m${key}=\u001b[0m${escapeUnsafe(String(value))}`)
     .join('')
   return `\u001b[90m${time}\u001b[0m \u001b[${COLOURS[level]}m${level.padEnd(5)}\u001b[0m ${escapeUnsafe(says)}${rest}`
@@ -48,14 +57,14 @@ export function createLog(options: LogOptions, bound: LogFields = {}): Log {
     (level: Exclude<LogLevel, 'silent'>) =>
     (says: string, fields: LogFields = {}) => {
       if (LOG_LEVELS.indexOf(level) < threshold) return
-      const all = { ...bound, ...fields }
+      const all = shownFields({ ...bound, ...fields })
+      const sentence = scrubbed(says)
       const now = options.now()
       options.write(
         options.format === 'pretty'
-          ? pretty(level, now, says, all)
-          : JSON.stringify({ time: new Date(now).toISOString(), level, says, ...all }).replace(
-              UNSAFE,
-              (char) => escapeUnsafe(char),
+          ? pretty(level, now, sentence, all)
+          : escapeUnsafe(
+              JSON.stringify({ time: new Date(now).toISOString(), level, says: sentence, ...all }),
             ),
       )
     }

@@ -34,10 +34,10 @@ export function surviveRejections(log: Log): RejectionGuard {
 }
 
 /** What may be logged of an unknown error: its name, its code and its sentence without numbers that could be phones. */
-export function describe(reason: unknown): { error: string; says: string; code: number | null } {
-  if (!(reason instanceof Error)) return { error: typeof reason, says: '', code: null }
+export function describe(reason: unknown): { error: string; detail: string; code: number | null } {
+  if (!(reason instanceof Error)) return { error: typeof reason, detail: '', code: null }
   const output = 'output' in reason ? (reason.output as { statusCode?: number } | undefined) : undefined
-  return { error: reason.name, says: withoutNumbers(reason.message), code: output?.statusCode ?? null }
+  return { error: reason.name, detail: withoutNumbers(reason.message), code: output?.statusCode ?? null }
 }
 
 /** Digits that could be a phone number, a LID or a message id, and long base64, are blotted out. */
