@@ -15,9 +15,6 @@ export type Scope = (typeof SCOPES)[number]
 export const PLANS = ['free', 'pro', 'enterprise'] as const
 export type Plan = (typeof PLANS)[number]
 
-/** Sessions per plan; null = unlimited (contract §1). */
-export const PLAN_SESSIONS: Record<Plan, number | null> = { free: 3, pro: 10, enterprise: null }
-
 export type User = {
   id: TenantId
   username: string

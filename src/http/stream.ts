@@ -56,7 +56,7 @@ export function streamRoutes(given: StreamRoutesParts) {
     detail: notes({
       summary: `Events of ${fixed} by WebSocket`,
       description:
-        'Say what you want in the query, or in a first frame {"type":"subscribe","events":[…],"sessionIds":[…],"after":"…"}. With after the stream replays everything since that cursor and goes on live, without gap or duplicate. Frames with a field "event" are events; others are {"type":"subscribed"}, {"type":"pong"} and {"type":"error"}. Close codes: 4400 bad frame, 4401 credentials revoked or expired, 4404 unknown session, 4408 slow consumer (the reason ends with the last cursor), 4410 cursor expired, 1001 the server stops.',
+        'Say what you want in the query, or in a first frame {"type":"subscribe","events":[…],"sessionIds":[…],"after":"…"}. With after the stream replays everything since that cursor and goes on live, without gap or duplicate. Frames with a field "event" are events; others are {"type":"subscribed"}, {"type":"pong"} and {"type":"error"}. Close codes: 4400 bad frame, 4401 credentials revoked or expired, 4404 unknown session, 4408 slow consumer (the reason ends with the last cursor), 4410 cursor expired, 1008 more than 20 frames in a second, 1001 the server stops.',
       tags: EVENT_TAGS,
       errors: ['SESSION_NOT_FOUND', 'UPGRADE_REQUIRED'],
     }),

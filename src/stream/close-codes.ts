@@ -13,6 +13,11 @@ type Row = {
 
 const ROWS = {
   1001: { says: 'GOING_AWAY', meaning: 'The server stops or restarts', comeBack: 'with_cursor' },
+  1008: {
+    says: 'RATE_LIMIT_EXCEEDED',
+    meaning: 'The client says more than 20 frames in a second',
+    comeBack: 'with_cursor',
+  },
   1011: {
     says: 'INTERNAL_ERROR',
     meaning: 'The server cannot read its journal now',

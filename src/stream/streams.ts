@@ -19,6 +19,8 @@ import { parseFrame, type Wish } from './parse'
 import { createSubscription, type StreamSocket, type Subscription } from './subscription'
 import { createTurns, type Turns } from './turns'
 
+/** Frames that a client may say in a second; there is little that it can want to say. */
+const FRAMES_A_SECOND = 20
 /** How long a stream without a query waits for its first frame (ms). */
 const FIRST_FRAME = 500
 
@@ -101,6 +103,16 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
   let cancelGrace: (() => void) | null = null
   let cancelPing: (() => void) | null = null
   let closed = false
+  /** Frames of the client in the running second, which began with the first of them. */
+  let second = { from: Number.NEGATIVE_INFINITY, frames: 0 }
+
+  /** Whether the client says more than it may. */
+  const isTooMuch = (): boolean => {
+    const now = clock.monotonic()
+    if (now - second.from >= 1_000) second = { from: now, frames: 0 }
+    second.frames += 1
+    return second.frames > FRAMES_A_SECOND
+  }
 
   const selectionOf = ({ events, sessionIds }: Pick<Wish, 'events' | 'sessionIds'>) => ({
     tenantId,
@@ -183,6 +195,7 @@ function createStream(request: StreamRequest, deps: StreamDeps): Stream & { begi
     },
     message(text) {
       if (closed) return
+      if (isTooMuch()) return refuse(1008, 'Too many frames', 'RATE_LIMIT_EXCEEDED')
       const frame = parseFrame(text)
       if (!frame.ok) refuse(4400, frame.says, 'VALIDATION_ERROR')
       else if (frame.value.type === 'ping') socket.notice({ type: 'pong' })

@@ -190,6 +190,24 @@ describe('the first frame', () => {
     expect(socket.frames.at(-1)).toEqual({ type: 'pong' })
   })
 
+  test('twenty frames in a second are answered, the next one ends the stream', async () => {
+    const socket = open()
+    const ping = (times: number) => {
+      for (let time = 0; time < times; time += 1) socket.stream.message('{"type":"ping"}')
+    }
+    const pongs = () => socket.frames.filter(({ type }) => type === 'pong').length
+    ping(20)
+    await clock.advance(999)
+    expect([pongs(), socket.closed]).toEqual([20, null])
+    await clock.advance(1)
+    ping(20)
+    expect([pongs(), socket.closed]).toEqual([40, null])
+    ping(1)
+    expect(pongs()).toBe(40)
+    expect(socket.frames.at(-1)).toMatchObject({ type: 'error', code: 'RATE_LIMIT_EXCEEDED' })
+    expect(socket.closed).toMatchObject({ code: 1008 })
+  })
+
   const BAD = [
     'hello',
     '{}',

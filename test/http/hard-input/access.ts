@@ -361,5 +361,7 @@ export const ACCESS_ROWS: readonly HardRow[] = [
   row(62, 'frames that are too large, no text, or too many', async (rig) => {
     expect(await rawSocket(rig, [frame(1, new Uint8Array(65 * 1024).fill(120))])).toBe(1009)
     expect(await rawSocket(rig, [frame(1, Uint8Array.from([0xff, 0xfe, 0xfd]))])).toBe(1007)
+    const ping = frame(1, new TextEncoder().encode('{"type":"ping"}'))
+    expect(await rawSocket(rig, new Array<Uint8Array>(1_000).fill(ping))).toBe(1008)
   }),
 ]
