@@ -126,7 +126,22 @@ async function principalOf(
     if (!principal) throw fail('AUTH_INVALID_TOKEN', undefined, 'This ticket is not valid any more')
     return principal
   }
-  return await authenticate({ authorization: headers.get('authorization'), apiKey: headers.get('x-api-key') })
+  return await authenticate({
+    authorization: once(headers, 'authorization'),
+    apiKey: once(headers, 'x-api-key'),
+  })
+}
+
+/** A header that may come once: of two, nobody can say which is meant. Several are handed on joined by a comma. */
+function once(headers: Headers, name: string): string | null {
+  const value = headers.get(name)
+  if (value?.includes(', ')) {
+    throw fail('VALIDATION_ERROR', {
+      in: 'headers',
+      fields: [{ path: `/${name}`, message: 'Was sent more than once' }],
+    })
+  }
+  return value
 }
 
 /** A request for server-sent events. */

@@ -15,6 +15,7 @@ const open = (says: string): Proof => ({ open: says })
 const MANUAL = 'contract/manual'
 const SESSIONS = 'http/sessions'
 const ACCESS = 'http/access'
+const ACCOUNTS = 'http/accounts'
 const LIFE = 'domain/session-life'
 const CREATE = by(MANUAL, 'Basic Session Creation')
 const DETAIL = by(MANUAL, 'List Sessions and Get Session Details')
@@ -133,8 +134,8 @@ export const REQUIREMENTS: Record<string, Proof> = {
   R90: by('webhooks/sender', 'carries the raw body and headers that both ways of verifying accept'),
   // Limits and multi-session
   R91: by(ACCESS, 'the fourth session of the free plan'),
-  R92: open('plans can be given to an account only by DEFAULT_PLAN so far'),
-  R93: open('plans can be given to an account only by DEFAULT_PLAN so far (the owner’s is enterprise)'),
+  R92: by(ACCOUNTS, 'a plan is in force with the next request'),
+  R93: by(ACCOUNTS, 'a plan is in force with the next request'),
   R94: by(ACCESS, 'the fourth session of the free plan'),
   R95: RECONNECT,
   R96: by(MANUAL, 'Load Distribution'),
@@ -190,7 +191,6 @@ export const REQUIREMENTS: Record<string, Proof> = {
 
 /** Parts of the contract that no R line names and that are still to come. */
 export const STILL_OPEN: readonly string[] = [
-  '§2 PUT /profile, /change-password, DELETE /account, sessionIds, ipAllowlist and expiresAt of keys, /api/admin/users',
   '§3 proxyUrl, rejectCalls, readReceipts',
   '§7 /metrics, the interactive explorer, the Postman collection',
   '§8 chats, contacts, groups, channels, labels, presence, profile',

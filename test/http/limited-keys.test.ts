@@ -4,6 +4,7 @@ import { ASK_TYPES } from '../../src/domain/content'
 import { PUBLIC_ROUTES } from '../../src/http/guard'
 import { sendExample } from '../../src/http/send-types'
 import { startApp, type TestApp } from '../harness/app'
+import { openEventSource } from '../harness/event-source'
 import { openStream } from '../harness/stream'
 import { movableClock } from '../storage/rig'
 
@@ -234,6 +235,7 @@ describe('a key of one session', () => {
 
     const { ticket } = await server.ok<{ ticket: string }>('POST', '/api/auth/ticket', { key })
     const stream = await openStream(`${server.url}/api/events/ws?ticket=${ticket}`, {})
+    const source = await openEventSource(`${server.url}/api/events/stream`, { 'x-api-key': key })
     const whole = await openStream(`${server.url}/api/events/ws`, {
       'x-api-key': await newKey({ name: 'Whole' }),
     })
@@ -243,9 +245,23 @@ describe('a key of one session', () => {
     await whole.event('session.settings_updated', other)
     await stream.event('session.settings_updated', own)
     expect(stream.frames.filter(({ sessionId }) => sessionId === other)).toEqual([])
+    await source.waitFor(({ data }) => data.includes('session.settings_updated') && data.includes(own))
+    expect(source.text).not.toContain(other)
+    source.close()
     stream.send({ type: 'subscribe', sessionIds: [other] })
     expect((await stream.closed).code).toBe(4404)
     whole.close()
+  })
+
+  test('uploads what it sends', async () => {
+    const form = new FormData()
+    form.append('file', new File([new Uint8Array([0x25, 0x50, 0x44, 0x46, 0x2d, 0x31, 0x2e, 0x34])], 'a.pdf'))
+    const { status } = await fetch(`${server.url}/api/messages/upload`, {
+      method: 'POST',
+      headers: { 'x-api-key': key },
+      body: form,
+    })
+    expect(status).toBe(201)
   })
 
   test('does not get the answers to what others have asked under the same Idempotency-Key', async () => {
