@@ -1,4 +1,5 @@
 /** The command line as a process: exit codes, first line, data directories that do not fit. */
+import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -214,4 +215,36 @@ test('demo --once shows the round trip and leaves nothing behind', async () => {
   expect(code).toBe(0)
   expect([...new Bun.Glob('wabun-demo-*').scanSync({ cwd: folder, onlyFiles: false })]).toEqual([])
   expect(existsSync(join(folder, 'data'))).toBe(false)
+})
+
+describe('audit verify', () => {
+  test('needs a stopped server; says sound and its head, compares one of before, and finds what was changed', async () => {
+    const child = await server('audited', { API_KEY })
+    const at = ['--data-dir', join(folder, 'audited')]
+    const api = client(child.url)
+    const { session } = await api('POST', '/api/sessions', { name: 'x' })
+    const busy = await run(['audit', 'verify', ...at])
+    expect(busy.code).toBe(78)
+    expect(busy.err).toContain('GET /api/admin/audit/verify')
+    await api('POST', `/api/sessions/${session.id}/stop`)
+    expect(await child.stop()).toBe(0)
+    const good = await run(['audit', 'verify', ...at])
+    // Started, first use of the key, session made and stopped, server stopped.
+    expect({ code: good.code, err: good.err }).toEqual({ code: 0, err: '' })
+    expect(good.out).toStartWith('5 entries, from 1 to 5\n')
+    const [, head = ''] = /head (5\.[0-9a-f]{64})\n/.exec(good.out) ?? []
+    expect((await run(['audit', 'verify', '--known', head, ...at])).code).toBe(0)
+    expect((await run(['audit', 'verify', '--known', `5.${'0'.repeat(64)}`, ...at])).code).toBe(1)
+    expect((await run(['audit', 'verify', '--known', 'x', ...at])).code).toBe(2)
+    expect((await run(['audit', ...at])).code).toBe(2)
+    const database = new Database(join(folder, 'audited', 'wabun.sqlite'))
+    database.run('DROP TRIGGER audit_goes_from_the_front')
+    database.run('DELETE FROM audit WHERE number >= 4')
+    database.close()
+    const bad = await run(['audit', 'verify', ...at])
+    expect(bad.code).toBe(1)
+    expect(bad.out).toContain('3: Entries after this one are gone')
+    expect(bad.out).toEndWith('NOT SOUND\n')
+    expect((await run(['audit', 'verify', '--data-dir', join(folder, 'nowhere')])).code).toBe(2)
+  }, 60_000)
 })

@@ -73,6 +73,15 @@ export const COMMANDS: Record<string, Command> = {
       return (await import('./key')).rotateKey(loadConfig(input))
     },
   },
+  audit: {
+    says: 'the audit log',
+    verbs: { verify: 'prove, with the server stopped, that nothing of it was changed' },
+    flags: { '--known': 'a head that an earlier run has told, kept elsewhere' },
+    async run({ env, flags: { '--known': known, ...flags } }) {
+      const config = loadConfig({ env, flags })
+      return (await import('./audit')).verifyAuditLog(config, known === undefined ? null : String(known))
+    },
+  },
   openapi: {
     says: 'print the OpenAPI document',
     async run({ flags }) {

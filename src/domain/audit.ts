@@ -35,6 +35,7 @@ export const AUDIT_WORDS = {
   'credential.used': 'A key or token was used, for the first time of that day from that address',
   'server.started': 'The server began to answer; the object is its version',
   'server.stopped': 'The server ended in order',
+  'key.rotated': 'The master key was changed',
   'audit.pruned': 'Old entries were removed; the object is the number of the last of them',
 } as const
 export type AuditWord = keyof typeof AUDIT_WORDS

@@ -15,6 +15,7 @@ import {
   type AuditEntry,
   type AuditFilter,
   type AuditRow,
+  type AuditWord,
 } from '../domain/audit'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
@@ -27,6 +28,8 @@ import type { Meta } from './meta'
 export interface StoredAudit extends Audit {
   /** Removes rows from the front as long as they are older than `before` (ms); resolves with how many. */
   prune(before: number): Promise<number>
+  /** An entry about the store itself; part of the transaction in which it is called. */
+  note(action: AuditWord): void
   /** Erases from where an account has acted; part of the transaction that removes the account. */
   forgetAccount(account: string): void
   /** Puts into the log what the last process has begun and not ended. */
@@ -136,7 +139,7 @@ export function createAudit(parts: {
     }
   }
 
-  const ownEntry = (action: string): AuditEntry => ({
+  const ownEntry = (action: AuditWord): AuditEntry => ({
     at: clock.now(),
     account: null,
     credential: null,
@@ -176,6 +179,7 @@ export function createAudit(parts: {
     list: (filter) => listRows(database, filter),
     verify: (known) => verifyAudit({ database, key, mark, known }),
     prune,
+    note: (action) => add(ownEntry(action)),
     forgetAccount(account) {
       forget.run(account)
     },

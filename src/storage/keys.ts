@@ -82,10 +82,10 @@ export interface StoreKeys {
   isMaster(key: Uint8Array): boolean
   /**
    * Makes `next` the master key, in one transaction that is on disk when this returns; must not be called inside another.
-   * `head`: the last number in the journal. Throws `STORAGE_UNAVAILABLE`, or `Unsealable` for a row that does not open; then
-   * nothing has changed.
+   * `head`: the last number in the journal; `note` is called inside the transaction. Throws `STORAGE_UNAVAILABLE`, or
+   * `Unsealable` for a row that does not open; then nothing has changed.
    */
-  rotate(next: Uint8Array, at: { head: number; now: number }): Rewrapped
+  rotate(next: Uint8Array, at: { head: number; now: number; note?: () => void }): Rewrapped
   /** Removes keys of which nothing is left: events up to `floor` are gone, and answers of before `answersFrom` (ms). */
   tidy(floor: number, answersFrom: number): void
 }
@@ -258,7 +258,7 @@ export function openKeys(parts: {
     sealer: (name) => sealers.get(name) ?? sealerOf(name),
     secret: (name) => newest(name).bytes,
     isMaster: (key) => key.length === masterKey.length && timingSafeEqual(key, masterKey),
-    rotate(next, { head, now }) {
+    rotate(next, { head, now, note }) {
       const nextWrapping = masterSealer(next)
       const change = database.transaction((): Rewrapped => {
         const sessions = dataKeys.all()
@@ -287,6 +287,7 @@ export function openKeys(parts: {
           if (KEYS[name] === 'resealed' && last) dropOld.run(name, last.number)
         }
         meta.set('canary', canaryOf(nextWrapping))
+        note?.()
         return { sessions: sessions.length, keys: keys.length }
       })
       try {

@@ -285,7 +285,11 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       secret: keys.secret,
       isMaster: keys.isMaster,
       rotate(next) {
-        const done = keys.rotate(next, { head: journal.head(), now: clock.now() })
+        const done = keys.rotate(next, {
+          head: journal.head(),
+          now: clock.now(),
+          note: () => audit.note('key.rotated'),
+        })
         // The log has the keys as the old master key has sealed them.
         onErased()
         return done

@@ -317,13 +317,14 @@ describe('what is under way', () => {
   })
 })
 
-test('a change of the master key leaves the log sound', async () => {
+test('a change of the master key is told, in the same transaction, and leaves the log sound', async () => {
   const storage = await ten()
   const next = new Uint8Array(32).fill(9)
   storage.keys.rotate(next)
   await storage.audit.append(entry())
   await storage.close()
   const again = rig.open({ masterKey: next })
-  expect(await again.audit.verify()).toMatchObject({ sound: true, entries: 11 })
+  expect(await again.audit.verify()).toMatchObject({ sound: true, entries: 12 })
+  expect(again.audit.list({ limit: 2 }).map(({ action }) => action)).toEqual([entry().action, 'key.rotated'])
   expect(MASTER).not.toEqual(next)
 })
