@@ -14,12 +14,16 @@ export type HostCertificate = {
 
 const DAY = 24 * 60 * 60 * 1000
 
-/** Issues a certificate for `host` (a name or an IPv4 address) under a new authority, valid for ten years. */
-export function issueHostCertificate(host: string, now: number): HostCertificate {
+/** Issues a certificate for `host` (a name or an IPv4 address) under a new authority of this name, valid for ten years. */
+export function issueHostCertificate(
+  host: string,
+  now: number,
+  authorityName = 'Wabun sandbox',
+): HostCertificate {
   const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const validity = sequence(time(now - DAY), time(now + 3650 * DAY))
-  const issuer = commonName('Wabun sandbox')
+  const issuer = commonName(authorityName)
   const ca = certificate({
     issuer,
     subject: issuer,

@@ -115,7 +115,7 @@ function socksTalk(expected: string | null): Talk {
 export async function startProxy(kind: ProxyKind, options: TestProxyOptions = {}): Promise<TestProxy> {
   const { credentials, names = [] } = options
   const expected = credentials ? `${credentials.username}:${credentials.password}` : null
-  const certificate = issueHostCertificate(options.certificateFor ?? '127.0.0.1', Date.now())
+  const certificate = issueHostCertificate(options.certificateFor ?? '127.0.0.1', Date.now(), 'Test proxies')
   const asked: string[] = []
   const sockets = new Set<Socket>()
   let behaviour: Behaviour = 'open'

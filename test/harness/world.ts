@@ -59,6 +59,8 @@ export type WabunOptions = {
   preload?: string
   /** A compiled program to run in place of the sources; the variable `WABUN_PROGRAM` unless given. */
   program?: string
+  /** A command that runs it, such as `strace`; it must leave its place to it, so that signals arrive. */
+  under?: readonly string[]
 }
 
 export type HistoryMessage = { id: string; text?: string; from: string; to: string; status: string }
@@ -82,6 +84,10 @@ export function wabunGateway(options: WabunOptions): Wabun {
   const dataDir = temporary('data')
   const program = options.program ?? process.env.WABUN_PROGRAM
   const preload = program === undefined ? options.preload : undefined
+  const { under = [] } = options
+  const args = program ? ['serve'] : [...(preload ? ['--preload', preload] : []), 'src/main.ts', 'serve']
+  const started = { args, ...(program ? { program } : {}) }
+  const command = [program ?? process.execPath, ...args]
   let child: Child | null = null
   const running = (): Child => {
     if (child === null) throw new Error('The service is not running')
@@ -109,8 +115,7 @@ export function wabunGateway(options: WabunOptions): Wabun {
       child = await startChild({
         ...(onSpawn === undefined ? {} : { onSpawn }),
         name: 'wabun serve',
-        args: program ? ['serve'] : [...(preload ? ['--preload', preload] : []), 'src/main.ts', 'serve'],
-        ...(program ? { program } : {}),
+        ...(under.length > 0 ? { program: under[0] ?? '', args: [...under.slice(1), ...command] } : started),
         env: {
           HOST: '127.0.0.1',
           PORT: '0',

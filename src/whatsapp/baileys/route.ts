@@ -58,7 +58,12 @@ export function createRoutes(options: { tunnels: Tunnels; direct: PlainFetch; en
 
   return {
     through(proxyUrl, onFailure) {
-      if (proxyUrl === null) return route(null, direct, () => undefined)
+      if (proxyUrl === null) {
+        // What the environment names is no proxy of ours: WebSockets would not go by it either.
+        const withoutProxy: PlainFetch = (input, init) =>
+          direct(input, { ...init, proxy: false } as BunFetchRequestInit & { tls?: { ca?: string } })
+        return route(null, withoutProxy, () => undefined)
+      }
       isAnyProxied = true
       const ended = new AbortController()
       const place = parseProxy(proxyUrl)
