@@ -47,7 +47,7 @@ import { createNumbers } from './numbers'
 import { createParties } from './parties'
 import { applyPragmas, type Sync } from './pragmas'
 import { StorageRefused } from './refused'
-import { KEY_BYTES } from './seal'
+import { KEY_BYTES, Unsealable } from './seal'
 import { createSearchIndex } from './search-index'
 import { createSessionRows } from './sessions'
 import { createVaults } from './vault'
@@ -142,6 +142,10 @@ export function openStorage(options: StorageOptions): Storage {
     }
   } catch (error) {
     unlock()
+    if (error instanceof Unsealable) {
+      const says = `${error.message}; the database is damaged, or somebody else has changed it`
+      throw new StorageRefused('unusable', says)
+    }
     const code = storageFault(error)
     throw code ? new StorageRefused('unusable', `The database cannot be used (${code})`) : error
   }

@@ -28,6 +28,7 @@ export type Rig = {
   file: string
   directory: string
   open(options?: Partial<StorageOptions>): Storage
+  closeAll(): Promise<void>
   /** Closes all and removes the directory. */
   clear(): Promise<void>
 }
@@ -50,6 +51,9 @@ export function makeRig(): Rig {
       })
       opened.push(storage)
       return storage
+    },
+    async closeAll() {
+      for (const storage of opened) await storage.close()
     },
     async clear() {
       for (const storage of opened) await storage.close()
