@@ -2,6 +2,7 @@
 import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import type { AuditEntry } from '../../src/domain/audit'
+import { type RawAuditRow, rowHash } from '../../src/storage/audit-row'
 import type { Storage } from '../../src/storage/open'
 import { MASTER, makeRig, movableClock, type Rig } from './rig'
 
@@ -126,7 +127,11 @@ describe('what somebody does to the file is found', () => {
       ],
       ['added 11'],
     ],
-    ['an end that is cut off', ['DELETE FROM audit WHERE number > 7'], ['truncated 7']],
+    [
+      'an end that is cut off',
+      ['DELETE FROM audit WHERE number > 7', 'DELETE FROM audit_origins WHERE number > 7'],
+      ['truncated 7'],
+    ],
     ['all of it', ['DELETE FROM audit'], ['truncated 0']],
     [
       'a head that is made to fit',
@@ -156,6 +161,22 @@ describe('what somebody does to the file is found', () => {
     await storage.audit.append(entry({ at: 11 }))
     await storage.audit.append(entry({ at: 12 }))
     expect(await kinds(storage)).not.toEqual([])
+  })
+
+  test('a change with all hashes after it made anew, but without the key', async () => {
+    await (await ten()).close()
+    tamper("UPDATE audit SET result = 'FORBIDDEN' WHERE number = 4")
+    const database = new Database(rig.file)
+    const rows = database.query<RawAuditRow, []>('SELECT * FROM audit ORDER BY number').all()
+    let before = rows[2]?.hash ?? new Uint8Array()
+    for (const row of rows.slice(3)) {
+      before = rowHash(new Uint8Array(32), before, row)
+      database.run('UPDATE audit SET hash = ? WHERE number = ?', [before, row.number])
+    }
+    database.close()
+    expect(await kinds(rig.open())).toEqual(
+      [4, 5, 6, 7, 8, 9, 10].map((number) => `changed ${number}`).concat('changed 10'),
+    )
   })
 
   test('a whole chain written anew under another key is none of ours', async () => {
