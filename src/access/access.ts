@@ -58,6 +58,8 @@ export interface Access {
   changeProfile(principal: Principal, change: ProfileChange): Promise<User>
   /** Makes all tokens but the caller's own void. Throws `AUTH_INVALID_CREDENTIALS`, `FORBIDDEN` to a limited key. */
   changePassword(principal: Principal, input: { currentPassword: string; newPassword: string }): Promise<void>
+  /** By the operator: sets a password and makes all tokens void. Throws `USER_NOT_FOUND`. */
+  resetPassword(id: User['id'], password: string): Promise<void>
   /** Closes the caller's account for good; what belongs to it is the caller's to remove. Throws `LAST_ADMIN`, `FORBIDDEN`. */
   close(principal: Principal): Promise<void>
 

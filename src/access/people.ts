@@ -22,6 +22,7 @@ type People = Pick<
   | 'logout'
   | 'changeProfile'
   | 'changePassword'
+  | 'resetPassword'
   | 'close'
   | 'createAccount'
   | 'changeAccount'
@@ -156,6 +157,11 @@ export function createPeople(parts: {
         keptToken: by.kind === 'token' ? by.jti : null,
       })
       log.info('A password was changed', { user: id })
+    },
+    async resetPassword(id, password) {
+      const passwordHash = await passwords.hash(password)
+      const tokenEpoch = (accounts.userById(id)?.tokenEpoch ?? 0) + 1
+      await change(id, { passwordHash, tokenEpoch, keptToken: null })
     },
     close: async (principal) => closeAccount(wholeAccount(accounts, principal).id),
     async createAccount(principal, { role, plan, isActive, firstName, lastName, ...input }) {

@@ -3,6 +3,7 @@ import { CONFIG_KEYS, ConfigError, flagOf, loadConfig, PREFIX, schemaOf, variabl
 import { nearest } from '../config/nearest'
 import { parseArguments } from './arguments'
 import { raiseRequestLimit } from './request-limit'
+import { USER_FLAGS, USER_VERBS } from './user-words'
 
 export type CommandInput = {
   env: Record<string, string | undefined>
@@ -80,6 +81,18 @@ export const COMMANDS: Record<string, Command> = {
     async run({ env, flags: { '--known': known, ...flags } }) {
       const config = loadConfig({ env, flags })
       return (await import('./audit')).verifyAuditLog(config, known === undefined ? null : String(known))
+    },
+  },
+  user: {
+    says: 'the accounts, with the server stopped',
+    verbs: USER_VERBS,
+    flags: USER_FLAGS,
+    async run({ env, verb = 'list', flags }) {
+      const own = Object.keys(USER_FLAGS)
+      const mine = Object.entries(flags).filter(([name]) => own.includes(name))
+      const others = Object.entries(flags).filter(([name]) => !own.includes(name))
+      const config = loadConfig({ env, flags: Object.fromEntries(others) })
+      return (await import('./user')).userCommand(config, verb, Object.fromEntries(mine))
     },
   },
   openapi: {
@@ -171,6 +184,7 @@ function portOf(name: string, text: string | true | undefined): number {
 /** Flags that stand alone. */
 const SWITCHES: ReadonlySet<string> = new Set([
   '--once',
+  '--password-stdin',
   ...CONFIG_KEYS.filter((key) => schemaOf(key).type === 'boolean').map(flagOf),
 ])
 
