@@ -147,6 +147,8 @@ function operation(route: ListedRoute, tidy: Tidy): Json {
     ...(description.length > 0 ? { description: description.join(' ') } : {}),
     tags: notes?.tags ?? detail.tags ?? [],
     security: access === undefined ? [] : security,
+    // Keys have no scopes in OpenAPI's own terms, so they stand beside.
+    ...(access === undefined ? {} : { 'x-scopes': scopes }),
     parameters: [
       ...parametersOf('path', hooks.params as Schema | undefined, tidy),
       ...parametersOf('query', hooks.query as Schema | undefined, tidy),
