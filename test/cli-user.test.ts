@@ -1,4 +1,5 @@
 /** `wabun user` as a process: accounts with the server stopped. */
+import { Database } from 'bun:sqlite'
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -75,4 +76,17 @@ test('the first account owns the server; a forgotten password is replaced, and o
   expect(await profile(again.url, { authorization: `Bearer ${token}` })).toBe(401)
   expect(await profile(again.url, { 'x-api-key': apiKey })).toBe(200)
   await again.stop()
+
+  const database = new Database(join(folder, 'data', 'wabun.sqlite'), { readonly: true })
+  const commands = database
+    .query<{ action: string; object: string }, []>(
+      "SELECT action, object FROM audit WHERE action LIKE 'wabun %' ORDER BY number",
+    )
+    .all()
+  database.close()
+  const id = listed.out.split('\t')[0] ?? ''
+  expect(commands).toEqual([
+    { action: 'wabun user create', object: id },
+    { action: 'wabun user reset-password', object: id },
+  ])
 }, 60_000)

@@ -1,5 +1,5 @@
 /** Puts start and end of the server into the audit log. */
-import { AUDIT_OK, type Audit, type AuditWord } from '../domain/audit'
+import { type Audit, type AuditWord, ownEntry } from '../domain/audit'
 import type { Clock } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
@@ -16,19 +16,7 @@ export function createAuditPart(parts: {
   /** A disk that is full keeps nobody from starting or ending. */
   async function note(action: AuditWord): Promise<void> {
     try {
-      await audit.append({
-        at: clock.now(),
-        account: null,
-        credential: null,
-        action,
-        object: version,
-        session: null,
-        address: null,
-        agent: null,
-        result: AUDIT_OK,
-        count: 1,
-        fields: [],
-      })
+      await audit.append(ownEntry(action, clock.now(), version))
     } catch (error) {
       log.error('The audit log cannot be written', { action, error: String(error) })
     }

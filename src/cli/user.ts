@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createAccess } from '../access/access'
 import { masterKeys } from '../app/master-key'
 import { type Config, ConfigError } from '../config'
+import { ownEntry } from '../domain/audit'
 import { AppError } from '../domain/errors'
 import { asTenantId } from '../domain/ids'
 import { PLANS, type Plan, type Principal, SCOPES } from '../domain/principal'
@@ -101,6 +102,7 @@ const VERBS: Record<keyof typeof USER_VERBS, Verb> = {
       role: word(flags, '--role', ['admin', 'user'], isFirst ? 'admin' : 'user'),
       plan: word<Plan>(flags, '--plan', PLANS, isFirst ? 'enterprise' : config.defaultPlan),
     })
+    await storage.audit.append(ownEntry('wabun user create', systemClock.now(), user.id))
     await printWhole(`account ${user.id}\nAPI key ${apiKey}\n${shown}`)
   },
   async 'reset-password'(storage, config, flags) {
@@ -109,6 +111,7 @@ const VERBS: Record<keyof typeof USER_VERBS, Verb> = {
     if (!user) throw new ConfigError([{ name: '--username', says: 'There is no such account' }])
     const { password, shown } = await passwordOf(flags)
     await accessTo(storage, config).resetPassword(user.id, password)
+    await storage.audit.append(ownEntry('wabun user reset-password', systemClock.now(), user.id))
     await printWhole(`The password of ${user.username} was changed.\n${shown}`)
   },
 }

@@ -35,6 +35,8 @@ export const AUDIT_WORDS = {
   'credential.used': 'A key or token was used, for the first time of that day from that address',
   'server.started': 'The server began to answer; the object is its version',
   'server.stopped': 'The server ended in order',
+  'wabun user create': 'An account was made on the command line',
+  'wabun user reset-password': 'A password was replaced on the command line',
   'key.rotated': 'The master key was changed',
   'audit.pruned': 'Old entries were removed; the object is the number of the last of them',
 } as const
@@ -43,6 +45,21 @@ export type AuditWord = keyof typeof AUDIT_WORDS
 export const AUDIT_OK = 'ok'
 /** Nobody knows how it ended: the process was killed in between. */
 export const AUDIT_INTERRUPTED = 'INTERRUPTED'
+
+/** An entry about what no caller did. */
+export const ownEntry = (action: AuditWord, at: number, object: string | null = null): AuditEntry => ({
+  at,
+  account: null,
+  credential: null,
+  action,
+  object,
+  session: null,
+  address: null,
+  agent: null,
+  result: AUDIT_OK,
+  count: 1,
+  fields: [],
+})
 
 /** Its numbers have no gap. `hash` (hex) covers the entry, its number and the hash before. */
 export type AuditRow = AuditEntry & { number: number; hash: string }

@@ -10,12 +10,12 @@ import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 import {
   AUDIT_INTERRUPTED,
-  AUDIT_OK,
   type Audit,
   type AuditEntry,
   type AuditFilter,
   type AuditRow,
   type AuditWord,
+  ownEntry,
 } from '../domain/audit'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
@@ -134,24 +134,10 @@ export function createAudit(parts: {
       sum += gone
       if (gone === CHUNK) continue
       const edge = last as AuditMark | null
-      if (edge) await writer.run(() => add({ ...ownEntry('audit.pruned'), object: String(edge.number) }))
+      if (edge) await writer.run(() => add(ownEntry('audit.pruned', clock.now(), String(edge.number))))
       return sum
     }
   }
-
-  const ownEntry = (action: AuditWord): AuditEntry => ({
-    at: clock.now(),
-    account: null,
-    credential: null,
-    action,
-    object: null,
-    session: null,
-    address: null,
-    agent: null,
-    result: AUDIT_OK,
-    count: 1,
-    fields: [],
-  })
 
   return {
     begin(entry) {
@@ -179,7 +165,7 @@ export function createAudit(parts: {
     list: (filter) => listRows(database, filter),
     verify: (known) => verifyAudit({ database, key, mark, known }),
     prune,
-    note: (action) => add(ownEntry(action)),
+    note: (action) => add(ownEntry(action, clock.now())),
     forgetAccount(account) {
       forget.run(account)
     },
