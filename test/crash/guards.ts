@@ -66,7 +66,28 @@ export const GUARDS = {
       without: '',
     },
   ],
+  'failed deliveries again': [
+    {
+      file: 'webhooks/dispatcher.ts',
+      guard: 'const at = nextAttemptAt(delivery.attempt, clock.now(), outcome.retryAfterMs, random)',
+      without: 'const at: number | null = null',
+    },
+  ],
+  'a lane waits': [
+    {
+      file: 'domain/webhook.ts',
+      guard: 'failedAttempt > RETRIES_IN_LANE ||',
+      without: 'true ||',
+    },
+  ],
 } as const satisfies Record<string, Guard>
+
+/** No guard: waits of hours between attempts at a webhook, made short enough for a run to see the last of them. */
+export const SHORT_WAITS: Change = {
+  file: 'domain/webhook.ts',
+  guard: '30_000, 300_000, 1_800_000, 7_200_000, 21_600_000, 43_200_000, 86_400_000,',
+  without: '20, 30, 40, 50, 50, 50, 50,',
+}
 
 export type GuardName = keyof typeof GUARDS
 

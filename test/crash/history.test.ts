@@ -112,6 +112,21 @@ const CASES: Case[] = [
     finds: { disordered: /late at the webhook/ },
   },
   {
+    what: 'a later event before one that waits in its lane',
+    change: { delivered: [b, a, ...journal.slice(2)], failures: new Map([[a.id, [500, 0]]]) },
+    finds: { disordered: /received A \(1\): late at|received B|late at the webhook/ },
+  },
+  {
+    what: 'an event that was only refused',
+    change: { delivered: [b, ...journal.slice(2)], failures: new Map([[a.id, [400]]]) },
+    finds: { lost: /A \(1\): not delivered to the webhook/ },
+  },
+  {
+    what: 'messages of a line in another order in the history',
+    change: { stored: [rowB, rowA, ours] },
+    finds: { disordered: /^A: behind a later one of its line in the history/ },
+  },
+  {
     what: 'messages of a line in another order',
     change: { journal: [{ ...a, messageId: 'B' }, { ...b, messageId: 'A' }, ...journal.slice(2)] },
     finds: { disordered: /^A: told after a later one/ },
@@ -159,6 +174,24 @@ describe('found', () => {
     expect(faultsIn(verdict)).toBeGreaterThan(0)
     for (const [kind, pattern] of Object.entries(finds))
       expect(verdict[kind as 'lost'].join('\n')).toMatch(pattern ?? /^$/)
+  })
+
+  test.each([
+    ['refused', [400]],
+    ['refused after it was down', [500, 404]],
+    ['down for more than two retries', [500, 0, 503]],
+  ])('an event that was %s may be late', (_, statuses) => {
+    const verdict = judge({
+      ...sound,
+      delivered: [b, a, ...journal.slice(2)],
+      failures: new Map([[a.id, statuses]]),
+    })
+    expect(faultsIn(verdict)).toBe(0)
+  })
+
+  test('a side lane may repeat one for a kill as well', () => {
+    const twice = { ...sound, delivered: [a, a, a, ...journal.slice(1)] }
+    expect(faultsIn(judge({ ...twice, failures: new Map([[b.id, [400]]]) }))).toBe(0)
   })
 
   test('one repetition for a kill is none', () => {

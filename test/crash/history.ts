@@ -31,11 +31,14 @@ export type History = {
   said: readonly Said[]
   /** Ids whose arrival was confirmed to WhatsApp. */
   confirmed: ReadonlySet<string>
+  /** Oldest first. */
   stored: readonly Row[]
   /** The journal, as pulled when all was quiet. */
   journal: readonly Told[]
-  /** The webhook's deliveries, in the order of their arrival, repetitions included. */
+  /** The webhook's deliveries that were answered 2xx, in the order of their arrival, repetitions included. */
   delivered: readonly Told[]
+  /** By id of the event: how the webhook's receiver answered other attempts, 0 for not at all. */
+  failures?: ReadonlyMap<string, readonly number[]>
   /** The frames of the stream, over all its connections. */
   seen: readonly Told[]
   accepted: readonly Accepted[]
@@ -88,6 +91,7 @@ const ENDED = new Set(['sent', 'delivered', 'read', 'played', 'failed'])
 export function judge(history: History): Verdict {
   const verdict: Verdict = { lost: [], doubled: [], disordered: [], strange: [], repeated: 0 }
   const { said, confirmed, stored, journal, delivered, seen, accepted, arrived } = history
+  const failures = history.failures ?? new Map<string, number[]>()
   const rows = new Map(stored.map((row) => [row.id, row]))
 
   // Confirmed to WhatsApp or not: what was said is stored, or it has not come yet, which at rest is no excuse.
@@ -123,14 +127,21 @@ export function judge(history: History): Verdict {
     if (!known.has(event.id)) verdict.strange.push(`${name(event)}: told before it was on disk`)
 
   verdict.repeated = delivered.length - atWebhook.size
-  if (verdict.repeated > history.kills)
+  // What is set aside goes on in a lane of its own.
+  if (verdict.repeated > history.kills * (failures.size > 0 ? 2 : 1))
     verdict.doubled.push(`${verdict.repeated} deliveries repeated over ${history.kills} kills`)
   for (const id of repeats(seen.map((event) => event.id)))
     verdict.doubled.push(`event ${id}: twice in the stream`)
-  for (const event of isDescending(firsts(delivered)))
-    verdict.disordered.push(`${name(event)}: late at the webhook`)
+  const inLane = firsts(delivered).filter(({ id }) => !isSetAside(failures.get(id) ?? []))
+  for (const event of isDescending(inLane)) verdict.disordered.push(`${name(event)}: late at the webhook`)
   for (const event of isDescending(seen)) verdict.disordered.push(`${name(event)}: late in the stream`)
-  verdict.disordered.push(...disorderOfLines(said, arrivals))
+  verdict.disordered.push(
+    ...disorderOfLines(said, arrivals).map((id) => `${id}: told after a later one of its line`),
+    ...disorderOfLines(
+      said,
+      stored.map(({ id }) => ({ messageId: id })),
+    ).map((id) => `${id}: behind a later one of its line in the history`),
+  )
 
   for (const { id, to, text } of accepted) {
     const row = rows.get(id)
@@ -160,8 +171,18 @@ const ARRIVALS = new Set([
   'message.poll_vote',
 ])
 
-/** Messages that were told of in another order than they were said in. */
-function disorderOfLines(said: readonly Said[], arrivals: readonly Told[]): string[] {
+/**
+ * Whether an event may come behind later ones of its session: the receiver has refused it, or was down for more than the
+ * two retries for which those behind it wait.
+ */
+function isSetAside(statuses: readonly number[]): boolean {
+  const isRefusal = (status: number) => status >= 400 && status < 500 && !OF_THE_MOMENT.has(status)
+  return statuses.length > 2 || statuses.some(isRefusal)
+}
+const OF_THE_MOMENT = new Set([408, 410, 425, 429])
+
+/** Messages that come in another order than they were said in. */
+function disorderOfLines(said: readonly Said[], arrivals: readonly Pick<Told, 'messageId'>[]): string[] {
   const place = new Map(said.map(({ id }, at) => [id, at]))
   const lineOf = new Map(said.map(({ id, line }) => [id, line]))
   const last = new Map<string, number>()
@@ -170,7 +191,7 @@ function disorderOfLines(said: readonly Said[], arrivals: readonly Told[]): stri
     const at = place.get(messageId ?? '')
     const line = lineOf.get(messageId ?? '')
     if (at === undefined || line === undefined || line === null) continue
-    if (at < (last.get(line) ?? -1)) late.push(`${messageId}: told after a later one of its line`)
+    if (at < (last.get(line) ?? -1)) late.push(messageId ?? '')
     last.set(line, Math.max(at, last.get(line) ?? -1))
   }
   return late

@@ -8,10 +8,10 @@
 import { FAULT_POINTS, type FaultPoint } from '../../src/lib/fault-points'
 import { seeded, until } from '../harness/measure'
 import { startSandboxProcess } from '../harness/sandbox-process'
-import { startSink } from '../harness/sink'
 import { API_KEY, numberOf, pairAll, wabunGateway } from '../harness/world'
 import type { GuardName } from './guards'
 import { type Accepted, faultsIn, type History, judge, type Row, type Told, type Verdict } from './history'
+import { startMoodySink } from './moody-sink'
 import { createStreamReader } from './stream-reader'
 import { createTraffic } from './traffic'
 
@@ -31,9 +31,13 @@ export type PointRigOptions = {
   sends?: number
   /** WhatsApp delivers every message twice. */
   twice?: boolean
+  /** Phones that write to us, and chats that we write to; three unless given, and never fewer. */
+  chats?: number
+  /** Share of the webhook's posts that fail. The waits between attempts are short then. */
+  sinkFails?: number
   /** Run without this guard. */
   without?: GuardName
-  /** How long a batch may take to come to rest (ms). */
+  /** How long nothing may move before a batch counts as at rest, whatever is missing (ms). */
   patience?: number
   say?: (line: string) => void
 }
@@ -41,7 +45,14 @@ export type PointRigOptions = {
 /** `at`: killed there; `missed`: the point was not passed so often, and the process was killed when all was quiet. */
 export type PointTally = Record<string, { at: number; missed: number; broken: number }>
 
-export type Batch = Verdict & { kills: number; said: number; accepted: number }
+/** `confirmed`: of what was said, how much WhatsApp was told has arrived; `failed`: posts that the webhook did not take. */
+export type Batch = Verdict & {
+  kills: number
+  said: number
+  confirmed: number
+  accepted: number
+  failed: number
+}
 
 export interface PointRig {
   readonly points: PointTally
@@ -73,6 +84,10 @@ const OUTSIDE: Partial<Record<Point, 'receipt' | 'message'>> = {
   'receipt taken': 'receipt',
   'message taken': 'message',
 }
+/** Phones in the group. */
+const MEMBERS = 3
+/** One in so many of our messages goes to the group. */
+const TO_GROUP = 5
 /** The n-th passing at which it dies: at most this, or as many as there are messages. */
 const MOST_RARE = 3
 
@@ -105,22 +120,28 @@ function lookOf(view: View): string {
 
 /** Starts everything, links the session and resolves when it is connected. */
 export async function startPointRig(options: PointRigOptions): Promise<PointRig> {
-  const { seed, points = POINTS, burst = 24, sends = 4, patience = 30_000, without } = options
+  const { seed, points = POINTS, burst = 24, sends = 4, chats = 3, sinkFails = 0, without } = options
+  const { patience = 30_000 } = options
   const say = options.say ?? (() => undefined)
   const random = seeded(seed)
   const sandbox = await startSandboxProcess()
-  const sink = startSink()
+  const sink = await startMoodySink({ fails: sinkFails, random: seeded(seed + 1) })
   const us = numberOf(0)
-  const peers = [numberOf(1), numberOf(2), numberOf(3)]
+  const peers = Array.from({ length: Math.max(MEMBERS, chats) }, (_, at) => numberOf(at + 1))
+  const members = peers.slice(0, MEMBERS)
   for (const peer of peers) await sandbox.addPhone(peer)
   const wabun = wabunGateway({
     sandbox,
     preload: './test/crash/saboteur.ts',
-    env: { LOG_LEVEL: 'warn', ...(without === undefined ? {} : { CRASH_WITHOUT: without }) },
+    env: {
+      LOG_LEVEL: 'warn',
+      ...(without === undefined ? {} : { CRASH_WITHOUT: without }),
+      ...(sinkFails > 0 ? { CRASH_WAITS: 'short' } : {}),
+    },
   })
   await wabun.start()
   const [id = ''] = await pairAll(wabun, sandbox, [us])
-  const group = await sandbox.addGroup(peers[0] ?? '', 'crash', [us, peers[1] ?? '', peers[2] ?? ''])
+  const group = await sandbox.addGroup(members[0] ?? '', 'crash', [us, ...members.slice(1)])
   await wabun.api('PUT', `/api/sessions/${id}/settings`, { settings: { webhookUrl: sink.url } })
 
   const pulledFrom = async (from: string | null): Promise<{ events: Told[]; cursor: string }> => {
@@ -133,8 +154,10 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
       if (!page.hasMore) return { events, cursor: after }
     }
   }
-  const total = async () =>
-    (await wabun.api<{ total: number }>('GET', `/api/messages/history/${id}?limit=1`)).total
+  const count = async (which: string) =>
+    (await wabun.api<{ total: number }>('GET', `/api/messages/history/${id}?limit=1${which}`)).total
+  const total = () => count('')
+  const queued = () => count('&status=queued')
   const newest = async (count: number): Promise<View[]> => {
     const views: View[] = []
     while (views.length < count) {
@@ -148,7 +171,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     return views.slice(0, count)
   }
 
-  const traffic = createTraffic({ us, group, peers, random })
+  const traffic = createTraffic({ us, group, peers, members, random })
   const tally: PointTally = Object.fromEntries(
     points.map((point) => [point, { at: 0, missed: 0, broken: 0 }]),
   )
@@ -159,12 +182,21 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   const atPhones = new Map(peers.map((peer) => [peer, 0]))
 
   /** All phones see each other before the first kill, and the readers stand at the same place. */
-  const warm = traffic.orders(12)
+  const warm = traffic.orders(4 * peers.length)
   await sandbox.burst(warm)
   await until('the first messages', async () => ((await total()) >= warm.length ? true : null))
   await sandbox.confirmed(us)
   traffic.clear()
   let { cursor } = await pulledFrom(null)
+  /** Everything up to here has been judged. */
+  let judgedSeq = seqOf(cursor)
+  /** What has been pulled since. */
+  let journal: Told[] = []
+  const pull = async () => {
+    const more = await pulledFrom(cursor)
+    journal.push(...more.events)
+    cursor = more.cursor
+  }
   const reader = createStreamReader({ 'x-api-key': API_KEY }, cursor)
   if (options.twice) await sandbox.fault({ kind: 'duplicate', phoneNumber: us })
   let rows = await total()
@@ -175,7 +207,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   const sendOnce = async (isFile: boolean, queue = sendNumber % 2 === 1, place?: string): Promise<void> => {
     sendNumber += 1
     const text = `ours ${sendNumber}`
-    const to = place ?? peers[sendNumber % peers.length] ?? ''
+    const to = place ?? (sendNumber % TO_GROUP === 0 ? group : (peers[sendNumber % peers.length] ?? ''))
     const key = { 'idempotency-key': `seed-${seed}-${sendNumber}` }
     const refusals = new Set<string>()
     const [path, body] = isFile
@@ -200,7 +232,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}; the answers were ${[...refusals].join(' | ')}`)
     })
-    const recipients = to === group ? peers : [to]
+    const recipients = to === group ? members : [to]
     accepted.push(...recipients.map((recipient) => ({ id: answer.messageId, to: recipient, text })))
   }
 
@@ -241,11 +273,11 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     await late
     // Not passed often enough: all of this start has been dealt with, or time is up.
     let quietSince = performance.now()
-    let seen = sink.deliveries.length
+    let seen = sink.posts
     while (!dead && performance.now() - quietSince < 700) {
       await Promise.race([gone, Bun.sleep(50)])
-      if (sink.deliveries.length !== seen) quietSince = performance.now()
-      seen = sink.deliveries.length
+      if (sink.posts !== seen) quietSince = performance.now()
+      seen = sink.posts
     }
     if (dead) count.at += 1
     else {
@@ -261,20 +293,26 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     await reader.follow(wabun.child.url)
     await Promise.all(sending)
     const theirs = traffic.said.filter(({ isDeed }) => !isDeed).length
-    const mine = new Set(accepted.map((one) => one.id))
-    const wanted = rows + theirs + mine.size
-    const isDone = async (): Promise<true | null> => {
-      if ((await total()) < wanted) return null
-      const views = await newest(wanted - rows + OVERLAP)
-      if (views.some((view) => mine.has(view.id) && view.status === 'queued')) return null
-      const { events } = await pulledFrom(cursor)
-      const delivered = new Set(sink.deliveries.map(({ body }) => body.id))
+    const wanted = rows + theirs + new Set(accepted.map((one) => one.id)).size
+    const missing = async (): Promise<string | null> => {
+      const state = `${await total()} rows, ${await queued()} queued, ${sink.posts} posts`
+      await pull()
+      const delivered = new Set(sink.taken.map(({ body }) => body.id))
       const streamed = new Set(reader.frames.map((frame) => frame.id))
-      return events.every((event) => delivered.has(event.id) && streamed.has(event.id)) ? true : null
+      const isTold = journal.every((event) => delivered.has(event.id) && streamed.has(event.id))
+      return isTold && state.startsWith(`${wanted} rows, 0 queued`) ? null : state
     }
-    await until('a rest', isDone, patience, 200).catch(() => undefined)
+    // As long as anything moves it may take its time.
+    for (let last = '', since = performance.now(); performance.now() - since < patience; ) {
+      const now = await missing()
+      if (now === null) break
+      if (now !== last) since = performance.now()
+      last = now
+      await Bun.sleep(200)
+    }
     for (const peer of peers) {
       const texts = accepted.filter(({ to }) => to === peer).map(({ text }) => text)
+      if (texts.length === 0) continue
       const isThere = async () => {
         const there = new Set((await sandbox.received(peer, atPhones.get(peer))).map(({ text }) => text))
         return texts.every((text) => there.has(text)) ? true : null
@@ -290,7 +328,7 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     const fresh = (await newest(rows - before + OVERLAP)).filter((view) => !judged.has(view.id))
     const views = fresh.slice(0, rows - before)
     judged = new Set(views.map((view) => view.id))
-    const pulled = await pulledFrom(cursor)
+    await pull()
     const { ids, unreadable } = await sandbox.confirmed(us)
     const arrived = new Map<string, { id: string; text: string | null }[]>()
     for (const peer of peers) {
@@ -301,9 +339,12 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     const history: History = {
       said: traffic.said,
       confirmed: new Set(ids),
-      stored: views.map((view): Row => ({ id: view.id, fromMe: view.from === 'me', status: view.status })),
-      journal: pulled.events,
-      delivered: sink.deliveries.map(({ body }) => toldBy(body)).filter(({ seq }) => seq > seqOf(cursor)),
+      stored: views
+        .toReversed()
+        .map((view): Row => ({ id: view.id, fromMe: view.from === 'me', status: view.status })),
+      journal,
+      delivered: sink.taken.map(({ body }) => toldBy(body)).filter(({ seq }) => seq > judgedSeq),
+      failures: sink.failures,
       seen: reader.frames.map(toldBy),
       accepted,
       arrived,
@@ -312,7 +353,6 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
       looks: new Map(views.map((view) => [view.id, lookOf(view)])),
       kills,
     }
-    cursor = pulled.cursor
     return history
   }
 
@@ -336,15 +376,13 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     return verdictOf(chosen)
   }
 
-  async function swallowed(count: number): Promise<Batch> {
+  async function swallowed(sends: number): Promise<Batch> {
     await connectedAgain()
     // Nothing has to be asked any more before something is written to these.
-    await Promise.all(peers.map(() => sendOnce(false, false)))
+    await Promise.all(members.map((member) => sendOnce(false, false, member)))
     await sandbox.fault({ kind: 'stall', phoneNumber: us })
-    await Promise.all(Array.from({ length: count }, () => sendOnce(false, true)))
-    const mine = new Set(accepted.map((one) => one.id))
-    const allSent = async () =>
-      (await newest(OVERLAP)).some((view) => mine.has(view.id) && view.status === 'queued') ? null : true
+    await Promise.all(Array.from({ length: sends }, (_, at) => sendOnce(false, true, members[at % MEMBERS])))
+    const allSent = async () => ((await queued()) > 0 ? null : true)
     // What is taken for sent now has not been; as it should be, this waits in vain.
     await until('all sent', allSent, 1_000).catch(() => undefined)
     await killed()
@@ -370,12 +408,22 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
     const history = await recorded()
     const verdict = judge(history)
     const sent = new Set(history.accepted.map((one) => one.id)).size
-    const batch = { ...verdict, kills: chosen.length, said: history.said.length, accepted: sent }
+    const { said } = history
+    const batch = {
+      ...verdict,
+      kills: chosen.length,
+      said: said.length,
+      confirmed: said.filter((one) => history.confirmed.has(one.id)).length,
+      accepted: sent,
+      failed: [...sink.failures.values()].flat().length,
+    }
     if (faultsIn(verdict) > 0) for (const point of new Set(chosen)) if (tally[point]) tally[point].broken += 1
     say(
-      `${chosen.length} kills (${[...new Set(chosen)].join(', ')}): ${batch.said} in, ${batch.accepted} out, ${verdict.lost.length} lost, ${verdict.doubled.length} doubled, ${verdict.disordered.length} disordered, ${verdict.strange.length} strange, ${verdict.repeated} deliveries repeated`,
+      `${chosen.length} kills (${[...new Set(chosen)].join(', ')}): ${batch.said} in, ${batch.accepted} out, ${verdict.lost.length} lost, ${verdict.doubled.length} doubled, ${verdict.disordered.length} disordered, ${verdict.strange.length} strange, ${verdict.repeated} deliveries repeated, ${batch.failed} refused`,
     )
     accepted = []
+    journal = []
+    judgedSeq = seqOf(cursor)
     kills = 0
     traffic.clear()
     sink.clear()

@@ -42,6 +42,29 @@ test(`every promise holds over kills at all named points (seed ${seed})`, async 
   }
 })
 
+test(`every promise holds while the webhook fails and many write (seed ${seed})`, async () => {
+  const rig = await startPointRig({ seed, burst: 30, sends: 5, chats: 12, sinkFails: 0.25 })
+  try {
+    const batch = await rig.batch(4)
+    expect(batch).toMatchObject({ lost: [], doubled: [], disordered: [], strange: [] })
+    expect(batch.failed).toBeGreaterThan(10)
+  } finally {
+    await rig.stop()
+  }
+})
+
+test.each([
+  ['failed deliveries again', 'lost'],
+  ['a lane waits', 'disordered'],
+] as const)(`control: without “%s” there are %s (seed ${seed})`, async (without, kind) => {
+  const rig = await startPointRig({ seed, sinkFails: 0.5, without, patience: 2_000 })
+  try {
+    expect((await rig.batch(1))[kind].length).toBeGreaterThan(0)
+  } finally {
+    await rig.stop()
+  }
+})
+
 test(`a message that comes twice is one, over kills (seed ${seed})`, async () => {
   const rig = await startPointRig({ seed, twice: true, burst: 12 })
   try {

@@ -27,9 +27,11 @@ export function createTraffic(parts: {
   us: string
   group: string
   peers: readonly string[]
+  /** Those of the peers who are in the group. */
+  members: readonly string[]
   random: () => number
 }): Traffic {
-  const { us, group, peers, random } = parts
+  const { us, group, peers, members, random } = parts
   /** By author and place: what can still be acted on, each once. */
   const targets = new Map<string, Target[]>()
   let said: Said[] = []
@@ -55,7 +57,7 @@ export function createTraffic(parts: {
   function next(): Order {
     number += 1
     const from = peers[number % peers.length] ?? ''
-    const where = { from, to: number % 3 === 0 ? group : us }
+    const where = { from, to: number % 3 === 0 && members.includes(from) ? group : us }
     if (number % EVERY.deed === 0) {
       const target = targets.get(placeOf(where))?.shift()
       if (target) return deedOn(target, where)
