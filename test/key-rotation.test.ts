@@ -163,6 +163,11 @@ describe('a key of the operator', () => {
     expect(out).toContain('MASTER_KEY before the next start')
     expect(out).not.toContain(second)
     expect(existsSync(keyFile('env'))).toBe(false)
+    // The file may hold the only copy of the key: another change must not take its place.
+    const third = await rotate('env', { MASTER_KEY: first, MASTER_KEY_NEXT: newKey() })
+    expect(third.code).toBe(2)
+    expect(third.err).toContain('holds another key')
+    expect(readFileSync(nextFile('env'), 'utf8').trim()).toBe(second)
     await child.kill()
     child = await server('env', { MASTER_KEY: first })
     const { output } = child

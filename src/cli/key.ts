@@ -26,10 +26,15 @@ export async function rotateKey(config: Config): Promise<number> {
     write: (line) => process.stderr.write(`${line}\n`),
     now: systemClock.now,
   })
-  // One that lies there already was begun and not ended.
-  const next = nextKey(config) ?? newMasterKey()
   const waiting = nextKeyFile(dataDir)
-  if (!existsSync(waiting)) writeKey(waiting, next)
+  // One that lies there already was begun and not ended: it may be the only copy of the key of the moment.
+  const begun = nextKey({ ...config, masterKeyNext: null })
+  const next = nextKey(config) ?? newMasterKey()
+  if (begun && !Buffer.from(begun).equals(next)) {
+    const says = `${waiting} holds another key, to which a change was begun: end that one first, without MASTER_KEY_NEXT`
+    throw new ConfigError([{ name: 'MASTER_KEY_NEXT', says }])
+  }
+  if (!begun) writeKey(waiting, next)
   const given = masterKeys({ ...config, masterKeyNext: Buffer.from(next).toString('base64') }, log)
   try {
     const storage = openHere(config, file, given.key, next, log)

@@ -53,7 +53,11 @@ export const SessionSettingsSchema = Type.Object(
       default: [],
       description: 'Addresses or CIDR ranges that may use this session; empty = all',
     }),
-    enableEncryption: Type.Boolean({ default: true, description: 'Encrypt message content at rest' }),
+    enableEncryption: Type.Boolean({
+      default: true,
+      description:
+        'Encrypt message content at rest. Switched on later, what is stored is encrypted as well; switched off, what is encrypted stays so. Credentials, secrets, files and events always are',
+    }),
     proxyUrl: Type.Union(
       [
         Type.String({

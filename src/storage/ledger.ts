@@ -16,6 +16,7 @@ import type { StoredJournal } from './journal'
 import type { MessageWriter } from './message-writer'
 import type { NumberedSession, Numbers } from './numbers'
 import type { Parties } from './parties'
+import type { Sealing } from './sealing'
 import type { SessionRows } from './sessions'
 import type { StoredVaults } from './vault'
 
@@ -37,6 +38,7 @@ export function createLedger(parts: {
   messages: MessageWriter
   acts: Pick<Acts, 'forget'>
   erasure: Pick<Erasure, 'begin'>
+  sealing: Pick<Sealing, 'begin'>
   /** A message was stored that can be searched for. */
   onMessage: () => void
   parties: Parties
@@ -55,6 +57,7 @@ export function createLedger(parts: {
     messages,
     acts,
     erasure,
+    sealing,
     parties,
     counters,
     vaults,
@@ -76,7 +79,10 @@ export function createLedger(parts: {
     },
     session_changed({ session, cause }, tx) {
       const known = numbers.session(session.id, tx)
-      if (!known || !sessions.update(tx, known, session, cause)) return false
+      if (!known) return false
+      const wasSealed = sessions.encrypts(tx, known.number)
+      if (!sessions.update(tx, known, session, cause)) return false
+      if (session.settings.enableEncryption && !wasSealed) sealing.begin(tx, known.number)
       endpoints.follow(tx, known.number, session)
       return true
     },

@@ -48,6 +48,7 @@ import { createParties } from './parties'
 import { applyPragmas, type Sync } from './pragmas'
 import { StorageRefused } from './refused'
 import { KEY_BYTES, Unsealable } from './seal'
+import { createSealing } from './sealing'
 import { createSearchIndex } from './search-index'
 import { createSessionRows } from './sessions'
 import { createVaults } from './vault'
@@ -209,6 +210,15 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     dropFile: (tx, session, id) => media.forgetMessage(tx, session, unpackId(id)),
   })
   const erasure = createErasure({ database, writer, meta, search, journal, log, onErased })
+  const sealing = createSealing({
+    database,
+    writer,
+    meta,
+    numbers,
+    encrypts: sessions.encrypts,
+    log,
+    onErased,
+  })
   const parties = createParties(database, numbers, (tx, session, from, to) => {
     const joined = numbers.session(numbers.sessionId(session), tx)
     if (joined) acts.joined(tx, joined, from, to)
@@ -222,6 +232,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     messages: createMessageWriter({ database, parties, bodies, acts }),
     acts,
     erasure,
+    sealing,
     onMessage: () => indexer.noted(1),
     parties,
     counters,
@@ -248,6 +259,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
 
   keys.tidy(journal.floor(), clock.now() - 2 * IDEMPOTENCY_KEPT)
   erasure.resume()
+  sealing.resume()
   audit.resume()
 
   let closed = false
@@ -304,6 +316,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
     async close() {
       if (closed) return
       closed = true
+      await sealing.stop()
       await janitor.stop()
       await indexer.stop()
       await erasure.stop()
