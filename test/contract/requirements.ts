@@ -194,5 +194,5 @@ export const STILL_OPEN: readonly string[] = [
   '§3 proxyUrl, rejectCalls, readReceipts',
   '§7 /metrics, the interactive explorer, the Postman collection',
   '§8 chats, contacts, groups, channels, labels, presence, profile',
-  '§9 key, user, backup and restore commands; RETENTION_MESSAGES',
+  '§9 user, backup and restore commands; RETENTION_MESSAGES',
 ]
