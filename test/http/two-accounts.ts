@@ -388,25 +388,21 @@ function rowsOf(file: string, users: { ada: string; bob: string }): Map<string, 
     )) {
       endpoints.set(number, tenants.get(tenant) ?? ownerOf(tenant))
     }
+    /** Of the audit log, who has done it. */
+    const ownerOfRow = (table: string, row: Record<string, unknown>): Owner | undefined => {
+      if (table === 'users' || table === 'tenant_numbers') return ownerOf(row.id)
+      if (table === 'session_numbers') return sessions.get(row.id)
+      if (table === 'audit') return ownerOf(row.account)
+      if (row.session !== undefined && row.session !== null) return sessions.get(row.session)
+      if (row.tenant !== undefined) return tenants.get(row.tenant) ?? ownerOf(row.tenant)
+      return row.endpoint === undefined ? 'nobody' : endpoints.get(row.endpoint)
+    }
     const rows = new Map<string, Owner>()
     const tables = all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'")
     for (const { name } of tables) {
       if (/^sqlite_|_(data|idx|content|docsize|config)$/.test(name)) continue
       for (const row of all<Record<string, unknown>>(`SELECT * FROM "${name}"`)) {
-        const owner =
-          name === 'users'
-            ? ownerOf(row.id)
-            : 'session' in row && row.session !== null
-              ? sessions.get(row.session)
-              : name === 'session_numbers'
-                ? sessions.get(row.id)
-                : 'tenant' in row
-                  ? (tenants.get(row.tenant) ?? ownerOf(row.tenant))
-                  : 'endpoint' in row
-                    ? endpoints.get(row.endpoint)
-                    : name === 'tenant_numbers'
-                      ? ownerOf(row.id)
-                      : 'nobody'
+        const owner = ownerOfRow(name, row)
         const text = JSON.stringify(row, (_, value) =>
           value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value,
         )
