@@ -13,6 +13,7 @@ import { makeRig, movableClock, type Rig } from '../storage/rig'
 const SECRET = 's'.repeat(32)
 const PASSWORD = 'correct horse battery'
 const ADA = { username: 'ada', email: 'ada@example.com', password: PASSWORD }
+const CARL = { username: 'carl', email: 'carl@example.com', password: PASSWORD }
 const BOB = { username: 'bob', email: 'bob@example.com', password: PASSWORD }
 
 let rig: Rig
@@ -504,8 +505,9 @@ describe('limits of keys', () => {
 
   test('whatever limits a key keeps it from keys, passwords and accounts', async () => {
     const access = make()
-    const { token } = await access.register(ADA)
-    const ada = await access.authenticate(bearer(token))
+    await access.register(ADA)
+    const { token } = await access.register(BOB)
+    const bob = await access.authenticate(bearer(token))
     const limits: Partial<KeyLimits>[] = [
       { scopes: ['sessions:read'] },
       { sessionIds: [asSessionId('a'.repeat(32))] },
@@ -520,16 +522,16 @@ describe('limits of keys', () => {
       access.changeProfile(who, { firstName: 'Eve' }),
       access.changePassword(who, { currentPassword: PASSWORD, newPassword: 'another horse' }),
       access.close(who),
-      access.createAccount(who, { ...BOB, role: 'admin' }),
+      access.createAccount(who, { ...CARL, role: 'admin' }),
       access.changeAccount(who, who.tenantId, { role: 'admin' }),
     ]
     for (const limit of limits) {
-      const { apiKey, key } = await access.createKey(ada, { name: 'Limited', ...limit })
+      const { apiKey, key } = await access.createKey(bob, { name: 'Limited', ...limit })
       const who = await access.authenticate({ apiKey })
       for (const attempt of attempts(who, key.id)) expect(await codeOf(attempt)).toBe('FORBIDDEN')
     }
     // The control: a key without limits may.
-    const { apiKey, key } = await access.createKey(ada, { name: 'Whole', scopes: ['admin'] })
+    const { apiKey, key } = await access.createKey(bob, { name: 'Whole' })
     const whole = await access.authenticate({ apiKey })
     expect(await codeOf(access.createKey(whole, { name: 'Another' }))).toBe('no error')
     expect(await codeOf(access.changeKey(whole, key.id, { name: 'Renamed' }))).toBe('no error')

@@ -265,16 +265,18 @@ describe('a key of one session', () => {
   })
 
   test('does not get the answers to what others have asked under the same Idempotency-Key', async () => {
-    const given = {
-      body: { sessionId: other, to: '4917000002', text: 'twice', queue: true },
-      headers: { 'idempotency-key': 'the-same' },
+    const asked = [
+      ['/api/messages/send/text', { sessionId: other, to: '4917000002', text: 'twice', queue: true }],
+      ['/api/webhook/endpoints', { sessionId: other, url: 'http://127.0.0.1:49151/twice' }],
+    ] as const
+    for (const [path, body] of asked) {
+      const given = { body, headers: { 'idempotency-key': path.replaceAll('/', '-') } }
+      await server.ok('POST', path, given)
+      const replayed = await server.call('POST', path, given)
+      expect(replayed.headers.get('idempotency-replayed')).toBe('true')
+      const told = await server.call('POST', path, { ...given, key })
+      expect({ path, status: told.status, code: told.body.code }).toEqual({ path, ...NO_SESSION })
     }
-    const first = await server.call('POST', '/api/messages/send/text', given)
-    expect(first.status).toBe(202)
-    const replayed = await server.call('POST', '/api/messages/send/text', given)
-    expect(replayed.headers.get('idempotency-replayed')).toBe('true')
-    const asked = await server.call('POST', '/api/messages/send/text', { ...given, key })
-    expect({ status: asked.status, code: asked.body.code }).toEqual(NO_SESSION)
   })
 })
 
