@@ -20,6 +20,7 @@ import {
   measureSessions,
   measureStart,
 } from './runs'
+import { measureSlowReader } from './slow-reader-run'
 import { measureStorage } from './storage-run'
 import { measureWebhooks } from './webhook-run'
 
@@ -34,6 +35,7 @@ const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   storage: measureStorage,
   webhooks: measureWebhooks,
   fanout: measureFanout,
+  slow: measureSlowReader,
 }
 
 const flag = (name: string, fallback: number): number => {
