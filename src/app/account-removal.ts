@@ -16,7 +16,7 @@ export interface AccountRemoval extends Part {
 /** Makes the part. */
 export function createAccountRemoval(parts: {
   accounts: Pick<Accounts, 'leaving' | 'removeUser'>
-  sessions: Pick<Sessions, 'all'>
+  sessions: Pick<Sessions, 'list'>
   supervisor: Pick<Supervisor, 'removeTenant' | 'command'>
   log: Log
 }): AccountRemoval {
@@ -49,7 +49,7 @@ export function createAccountRemoval(parts: {
     stop: () => resuming,
     remove,
     async stopSessions(id) {
-      const own = sessions.all().filter(({ tenantId }) => tenantId === id)
+      const { sessions: own } = sessions.list({ tenantId: id, limit: Number.MAX_SAFE_INTEGER, offset: 0 })
       await Promise.all(own.map((session) => supervisor.command(session.id, 'stop')))
     },
   }

@@ -107,8 +107,12 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
   const totals = database.prepare<MessageCounts, [string]>(
     'SELECT sent, received, failed FROM message_totals WHERE session = (SELECT number FROM sessions WHERE id = ?)',
   )
-  const byStatus = database.prepare<{ status: SessionStatus; n: number }, [string | null, string | null]>(
-    `SELECT status, count(*) AS n FROM sessions WHERE (?1 IS NULL OR tenant = ?1) AND ${among('?2')} GROUP BY status`,
+  type OfStatus = { status: SessionStatus; n: number }
+  const byStatus = database.prepare<OfStatus, [string, string | null]>(
+    `SELECT status, count(*) AS n FROM sessions WHERE tenant = ?1 AND ${among('?2')} GROUP BY status`,
+  )
+  const byStatusOfAll = database.prepare<OfStatus, [string | null]>(
+    `SELECT status, count(*) AS n FROM sessions WHERE ${among('?1')} GROUP BY status`,
   )
   const insert = database.prepare(
     `INSERT INTO sessions (number, ${columns}, status, phone_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -225,7 +229,9 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
         SessionStatus,
         number
       >
-      for (const row of byStatus.all(tenantId, only && JSON.stringify(only))) counts[row.status] = row.n
+      const among = only && JSON.stringify(only)
+      const rows = tenantId === null ? byStatusOfAll.all(among) : byStatus.all(tenantId, among)
+      for (const row of rows) counts[row.status] = row.n
       return counts
     },
     countOf: (tenantId) => count.get(tenantId)?.n ?? 0,
