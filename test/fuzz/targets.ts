@@ -1,0 +1,9 @@
+/** Everything that takes hostile input and is fuzzed. */
+import { bodies } from './bodies'
+import { cursors } from './cursors'
+import { routes } from './routes'
+import type { AnyTarget } from './run'
+import { stanzas } from './stanzas'
+import { urls } from './urls'
+
+export const TARGETS: readonly AnyTarget[] = [stanzas, bodies, urls, cursors, routes]
