@@ -102,9 +102,9 @@ const CASES: Case[] = [
     finds: { strange: /told before it was on disk/ },
   },
   {
-    what: 'more repetitions than kills',
-    change: { delivered: [a, a, a, ...journal.slice(1)] },
-    finds: { doubled: /2 deliveries repeated over 1 kills/ },
+    what: 'more repetitions than a kill explains',
+    change: { delivered: [...Array.from({ length: 18 }, () => a), ...journal.slice(1)] },
+    finds: { doubled: /17 deliveries repeated over 1 kills/ },
   },
   {
     what: 'deliveries in another order',
@@ -190,12 +190,12 @@ describe('found', () => {
   })
 
   test('a side lane may repeat one for a kill as well', () => {
-    const twice = { ...sound, delivered: [a, a, a, ...journal.slice(1)] }
-    expect(faultsIn(judge({ ...twice, failures: new Map([[b.id, [400]]]) }))).toBe(0)
+    const again = { ...sound, delivered: [...Array.from({ length: 18 }, () => a), ...journal.slice(1)] }
+    expect(faultsIn(judge({ ...again, failures: new Map([[b.id, [400]]]) }))).toBe(0)
   })
 
-  test('one repetition for a kill is none', () => {
-    const verdict = judge({ ...sound, delivered: [a, ...journal] })
-    expect([faultsIn(verdict), verdict.repeated]).toEqual([0, 1])
+  test('repetitions of one turn are none', () => {
+    const verdict = judge({ ...sound, delivered: [...Array.from({ length: 16 }, () => a), ...journal] })
+    expect([faultsIn(verdict), verdict.repeated]).toEqual([0, 16])
   })
 })

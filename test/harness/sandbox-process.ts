@@ -30,15 +30,21 @@ export interface SandboxProcess {
   /** Kills process `pid` at once when the n-th message or delivery receipt of this number's companion has arrived. */
   killAt(what: 'receipt' | 'message', pid: number, phoneNumber: string, nth: number): Promise<void>
   /**
-   * Cuts this number's connection without a word when the n-th delivery receipt of its companion has arrived. Until then no
-   * backlog comes to its end mark, which Baileys waits for.
+   * Cuts this number's connection without a word when so many delivery receipts of its companion have arrived, then after
+   * so many more, and so on. Until the last cut no backlog comes to its end mark, which Baileys waits for.
    */
-  dropAtReceipt(phoneNumber: string, nth: number): Promise<void>
+  dropAtReceipts(phoneNumber: string, counts: readonly number[]): Promise<void>
   /**
    * Ids that this number's companion has confirmed, and those of messages that anybody could not decrypt, both since the
    * last time they were asked for.
    */
   confirmed(phoneNumber: string): Promise<{ ids: string[]; unreadable: string[] }>
+  /** From now on keeps every message that goes to this number's companion. */
+  remember(phoneNumber: string): Promise<void>
+  /** Delivers all that was kept so many times again, in another order each time; resolves with the number of stanzas. */
+  redeliver(phoneNumber: string, times: number, seed: number): Promise<number>
+  /** Ids of stanzas that companions have refused with an error, and which. */
+  refused(): Promise<string[]>
   /** What a phone has got from others, decrypted there, without the first `after`. A caption counts as text. */
   received(phoneNumber: string, after?: number): Promise<PhoneText[]>
   /** A fault by its name (contract §9); resolves with its id. */
@@ -90,9 +96,15 @@ export async function startSandboxProcess(): Promise<SandboxProcess> {
       await call('POST', '/doom', { tag, pid, phoneNumber, left: nth })
     },
     confirmed: (phoneNumber) => call('GET', `/confirmed/${phoneNumber}`),
-    async dropAtReceipt(phoneNumber, nth) {
-      await call('POST', '/doom', { tag: 'receipt', pid: null, phoneNumber, left: nth })
+    async dropAtReceipts(phoneNumber, [left, ...more]) {
+      await call('POST', '/doom', { tag: 'receipt', pid: null, phoneNumber, left, more })
     },
+    async remember(phoneNumber) {
+      await call('PUT', `/remembered/${phoneNumber}`)
+    },
+    redeliver: async (phoneNumber, times, seed) =>
+      (await call<{ sent: number }>('POST', `/remembered/${phoneNumber}`, { times, seed })).sent,
+    refused: () => call('GET', '/refused'),
     received: (phoneNumber, after = 0) =>
       call<PhoneText[]>('GET', `/phones/${phoneNumber}/messages?after=${after}`),
     fault: async (fault) => (await call<{ id: string }>('POST', '/faults', fault)).id,

@@ -9,6 +9,7 @@ import type { FaultInput } from '../../src/sandbox/faults'
 import { createSandbox } from '../../src/sandbox/sandbox'
 import { undoFailedAttempts } from '../../src/whatsapp/baileys/upstream/failed-attempts'
 import { keepTransactionsApart } from '../../src/whatsapp/baileys/upstream/own-transactions'
+import { seeded } from './measure'
 
 keepTransactionsApart()
 undoFailedAttempts()
@@ -27,6 +28,13 @@ stats.opened = () => {
   firstConnection ??= now()
   opened()
 }
+
+/** By number: every message that its companions were ever sent, if somebody has asked to remember them. */
+const remembered = new Map<string, Map<string, BinaryNode>>()
+/** Stanzas that a companion has refused with a number, which WhatsApp takes for an error of the client. */
+const refused: string[] = []
+const sentTo = (phoneNumber: string, { attrs }: BinaryNode): string =>
+  `${phoneNumber} ${attrs.from} ${attrs.participant ?? ''} ${attrs.id}`
 
 const childrenOf = ({ content }: BinaryNode) => (Array.isArray(content) ? content : [])
 
@@ -47,15 +55,32 @@ function note(device: { phoneNumber: string; deviceId: number }, { attrs, conten
   tally.lastAt = now()
 }
 
-/** A process that dies the moment the `left`-th message or delivery receipt of this number's companion has arrived. */
-/** Without a process, its connection is cut. */
-let doomed: { tag: 'receipt' | 'message'; pid: number | null; phoneNumber: string; left: number } | null =
-  null
+/**
+ * A process that dies the moment the `left`-th message or delivery receipt of this number's companion has arrived. Without
+ * a process, its connection is cut, and cut again after each of `more`.
+ */
+type Doom = {
+  tag: 'receipt' | 'message'
+  pid: number | null
+  phoneNumber: string
+  left: number
+  more?: number[]
+}
+let doomed: Doom | null = null
 const { log } = sandbox.server
 const record = log.record.bind(log)
 log.record = (direction, device, stanza) => {
   record(direction, device, stanza)
   if (direction === 'in' && stanza.tag === 'receipt' && device !== null) note(device, stanza)
+  if (
+    direction === 'in' &&
+    stanza.tag === 'ack' &&
+    stanza.attrs.error !== undefined &&
+    device?.deviceId !== 0
+  )
+    refused.push(`${stanza.attrs.id}: ${stanza.attrs.error}`)
+  if (direction === 'out' && stanza.tag === 'message' && device !== null && device.deviceId !== 0)
+    remembered.get(device.phoneNumber)?.set(sentTo(device.phoneNumber, stanza), stanza)
   // The stanza is written after this: a backlog whose connection is to be cut never gets to its end mark.
   const isEndMark = stanza.tag === 'ib' && childrenOf(stanza).some(({ tag }) => tag === 'offline')
   if (isEndMark && doomed?.pid === null && device?.phoneNumber === doomed.phoneNumber) stanza.content = []
@@ -66,8 +91,8 @@ log.record = (direction, device, stanza) => {
   const list = Array.isArray(stanza.content) ? stanza.content.find(({ tag }) => tag === 'list') : undefined
   doomed.left -= 1 + (Array.isArray(list?.content) ? list.content.length : 0)
   if (doomed.left > 0) return
-  const { pid, phoneNumber } = doomed
-  doomed = null
+  const { pid, phoneNumber, more: [next, ...more] = [] } = doomed
+  doomed = next === undefined ? null : { ...doomed, left: next, more }
   if (pid === null) sandbox.server.faults.add({ kind: 'drop', phoneNumber })
   else process.kill(pid, 'SIGKILL')
 }
@@ -193,9 +218,32 @@ const server = Bun.serve({
       confirmed.delete(request.params.number)
       return json({ ids, unreadable: unreadable.splice(0) })
     },
+    '/remembered/:number': {
+      PUT: ({ params: { number } }: Bun.BunRequest<'/remembered/:number'>) => {
+        remembered.set(number, new Map())
+        return json({})
+      },
+      // In another order each time.
+      POST: safely(async (request: Bun.BunRequest<'/remembered/:number'>) => {
+        const { number } = request.params
+        const { times, seed } = (await request.json()) as { times: number; seed: number }
+        const random = seeded(seed)
+        const stanzas = [...(remembered.get(number)?.values() ?? [])]
+        const { devices } = sandbox.server.directory.byPhoneNumber(number) ?? { devices: new Map() }
+        const links = [...devices.values()].flatMap(({ id, link }) => (id === 0 || !link ? [] : [link]))
+        for (let n = 0; n < times; n++) {
+          const shuffled = stanzas
+            .map((stanza) => ({ stanza, place: random() }))
+            .sort((a, b) => a.place - b.place)
+          for (const { stanza } of shuffled) for (const link of links) link.send(stanza)
+        }
+        return json({ sent: stanzas.length * times * links.length })
+      }),
+    },
+    '/refused': () => json(refused),
     '/doom': {
       POST: safely(async (request) => {
-        doomed = (await request.json()) as typeof doomed
+        doomed = (await request.json()) as Doom
         return json({})
       }),
     },
