@@ -67,15 +67,16 @@ const answerOf = async <T>(response: Response): Promise<T> => {
 /** Starts the process and resolves when it listens. */
 export async function startSandboxProcess(): Promise<SandboxProcess> {
   const child = await startChild({ name: 'sandbox', args: ['test/harness/sandbox-server.ts'], env: {} })
-  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
-    answerOf<T>(
-      await fetch(`${child.url}${path}`, {
-        method,
-        ...(body === undefined
-          ? {}
-          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-      }),
-    )
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const request =
+      body === undefined
+        ? { method }
+        : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+    const response = await fetch(`${child.url}${path}`, request).catch((error: unknown) => {
+      throw new Error(`The sandbox does not answer: ${String(error)}\n${child.output().slice(-4000)}`)
+    })
+    return answerOf<T>(response)
+  }
   return {
     child,
     endpoint: await call<Endpoint>('GET', '/endpoint'),
