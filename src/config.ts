@@ -60,7 +60,8 @@ export const ConfigSchema = Type.Object({
   jwtSecret: optional({
     default: null,
     secret: true,
-    description: 'Signs tokens; at least 32 characters. Drawn once and kept sealed in the database when missing',
+    description:
+      'Signs tokens; at least 32 characters. Drawn once and kept sealed in the database when missing',
   }),
   registration: words(['first', 'open'], {
     default: 'first',
