@@ -51,10 +51,20 @@ for (const [network, bits] of [
 ] as const) {
   closed.addSubnet(network, bits, 'ipv4')
 }
-/** Only global unicast is public, and not what carries another address inside. */
+/** Of the two forms that carry an IPv4 address, as `URL` writes them: `::ffff:7f00:1` and `64:ff9b::7f00:1`. */
+const CARRIED = /^(?:::ffff|64:ff9b:):([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
+const carried = (address: string): string | null => {
+  const found = CARRIED.exec(address)
+  if (!found) return null
+  return found
+    .slice(1)
+    .flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255])
+    .join('.')
+}
+/** Else only global unicast is public. */
 const isClosed = (address: string): boolean =>
-  isIP(address) === 4
-    ? closed.check(address, 'ipv4')
+  isIP(carried(address) ?? address) === 4
+    ? closed.check(carried(address) ?? address, 'ipv4')
     : !/^[23]/.test(address.toLowerCase()) || /^(2002|2001:0?:|2001:db8):?/i.test(address)
 
 type Input = { url: string; addresses: string[] }

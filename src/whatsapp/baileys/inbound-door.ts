@@ -1,5 +1,6 @@
 /** Message stanzas that are not let in: nothing of them is kept, and WhatsApp is told that they were refused. */
-import { type BinaryNode, buildAckStanza, encodeBinaryNode, NACK_REASONS } from '@whiskeysockets/baileys'
+import { type BinaryNode, buildAckStanza, NACK_REASONS } from '@whiskeysockets/baileys'
+import { stanzaBytes } from './stanza-bytes'
 import { isMessageId } from './stanza-ids'
 import { isUnsealed } from './upstream/plaintext'
 
@@ -21,7 +22,7 @@ export function atTheDoor(node: BinaryNode): AtTheDoor {
 
 function encoded(node: BinaryNode): Uint8Array | null {
   try {
-    return encodeBinaryNode(node)
+    return stanzaBytes(node)
   } catch {
     return null
   }

@@ -14,7 +14,7 @@
  *
  * Upstream repaired it when stock Baileys loses none of the messages of `inbound-journal.test.ts`.
  */
-import { type BinaryNode, decodeBinaryNode, isJidNewsletter } from '@whiskeysockets/baileys'
+import { type BinaryNode, isJidNewsletter } from '@whiskeysockets/baileys'
 import type { InboxRow, SessionVault, VaultWrite } from '../../domain/ownership'
 import type { Clock } from '../../lib/clock'
 import { faultPoint } from '../../lib/fault-points'
@@ -23,6 +23,7 @@ import { changeOf, type PostChange } from './channel-changes'
 import { withheldIn } from './content/withheld'
 import { atTheDoor, type Refusal } from './inbound-door'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
+import { stanzaOf } from './stanza-bytes'
 import { interpose, type SocketEvents } from './upstream/raw-socket'
 import { withKnownType } from './upstream/withheld'
 
@@ -166,7 +167,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
 
   async function nodeOf(row: InboxRow): Promise<BinaryNode | null> {
     try {
-      return await decodeBinaryNode(Buffer.from(row.stanza))
+      return await stanzaOf(row.stanza)
     } catch {
       log.error('A journalled stanza cannot be read; it is dropped')
       return null
