@@ -190,8 +190,15 @@ export type OpenRequest = {
   raw: (messageId: string) => Uint8Array | null
 }
 
+/** Why something that came in is told to nobody. */
+export const DROP_REASONS = ['forged', 'refused', 'undecrypted', 'unreadable'] as const
+export type DropReason = (typeof DROP_REASONS)[number]
+export type Dropped = Readonly<Record<DropReason, number>>
+
 export interface WhatsApp {
   open(request: OpenRequest, report: (report: Report) => void): Connection
+  /** What a session has dropped of what came in, since the process began. */
+  dropped(sessionId: string): Dropped
   /** A fresh message id in WhatsApp's form. */
   newMessageId(): MessageId
   /** Content → encoded `proto.Message`; pure. A message with a file is incomplete until `attach`. */

@@ -23,7 +23,7 @@ import { SessionParams } from './sessions'
 export type DiagnosisRoutesParts = {
   guard: Guard
   gate: SessionGate
-  supervisor: Pick<Supervisor, 'queueState' | 'stall'>
+  supervisor: Pick<Supervisor, 'queueState' | 'stall' | 'dropped'>
   sessions: Pick<Sessions, 'timeline' | 'inbox' | 'lastTraffic' | 'lateCount'>
   clock: Clock
   /** What does not work yet or any more; `storage` is looked for. */
@@ -84,6 +84,21 @@ const Diagnosis = Type.Object(
     inbox: Type.Object(
       { waiting: Type.Integer(), oldest: nullable(time()) },
       { description: 'Received messages that are on disk and not handled yet' },
+    ),
+    dropped: Type.Object(
+      {
+        forged: Type.Integer({
+          description: 'Messages of others that pretended to come from the account’s own phone',
+        }),
+        refused: Type.Integer({
+          description: 'Stanzas that are no messages: unencrypted, too large, without id',
+        }),
+        undecrypted: Type.Integer({
+          description: 'Messages that could not be decrypted; they are asked for again',
+        }),
+        unreadable: Type.Integer({ description: 'Frames and messages that could not be read' }),
+      },
+      { description: 'What came in and was dropped since the server was started' },
     ),
     lastActivity: nullable(time('The last sign of life of WhatsApp')),
     lastReceived: nullable(time('The newest message of somebody else')),
@@ -186,6 +201,7 @@ export function diagnosisRoutes(parts: DiagnosisRoutesParts) {
         nextAt: orNull(queue.nextAt),
       },
       inbox: { waiting: inbox.length, oldest: orNull(inbox[0]?.at ?? null) },
+      dropped: supervisor.dropped(id),
       lastActivity: shownActivity(session),
       lastReceived: orNull(traffic.received),
       lastSent: orNull(traffic.sent),
@@ -247,6 +263,7 @@ const EXAMPLE = {
       nextAt: null,
     },
     inbox: { waiting: 0, oldest: null },
+    dropped: { forged: 0, refused: 0, undecrypted: 1, unreadable: 0 },
     lastActivity: '2024-01-01T11:59:26.000Z',
     lastReceived: '2024-01-01T11:41:07.000Z',
     lastSent: '2024-01-01T11:42:30.000Z',

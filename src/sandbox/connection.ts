@@ -243,6 +243,14 @@ export class Connection implements Line, DeviceLink {
     this.#write(frame)
   }
 
+  /** Sends bytes that need not be a stanza, encrypted as one; null = a frame of no length at all. */
+  sendBytes(plain: Uint8Array | null): void {
+    if (this.#outgoing === null || this.#phase !== 'open') return
+    const frame = plain === null ? Buffer.alloc(LENGTH_BYTES) : this.#outgoing.seal(plain, LENGTH_BYTES)
+    frame.writeUIntBE(frame.length - LENGTH_BYTES, 0, LENGTH_BYTES)
+    this.#write(frame)
+  }
+
   end(last?: BinaryNode): void {
     if (this.#phase === 'closed') return
     if (last !== undefined) this.send(last)

@@ -10,7 +10,7 @@ import { type Allowance, UNLIMITED } from '../domain/plans'
 import type { BulkOutcome, Examined, QueueState, SendRequest, Sent } from '../domain/sending'
 import { DEFAULT_SETTINGS, type Session, type SessionSettings, type Sessions } from '../domain/session'
 import type { Stall } from '../domain/stalls'
-import type { ChatPresence, WhatsApp } from '../domain/whatsapp'
+import type { ChatPresence, Dropped, WhatsApp } from '../domain/whatsapp'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { Log } from '../lib/log'
@@ -130,6 +130,8 @@ export interface Supervisor extends Part {
   queueState(id: SessionId): QueueState
   /** What of the session does not move at the moment. */
   stall(id: SessionId): Stall | null
+  /** What it has dropped of what came in, since the process began. */
+  dropped(id: SessionId): Dropped
   /** Shows “typing…” and the like; `SESSION_NOT_CONNECTED`. */
   showPresence(id: SessionId, to: Jid | null, presence: ChatPresence): Promise<void>
   /** `MESSAGE_NOT_FOUND`, `SESSION_NOT_CONNECTED`. */
@@ -380,6 +382,7 @@ export function createSupervisor(parts: SupervisorParts): Supervisor {
     },
     queueState: (id) => get(id).sending.queueState(),
     stall: (id) => get(id).stall(),
+    dropped: (id) => parts.whatsapp.dropped(get(id).view().id),
     async showPresence(id, to, presence) {
       await onMessages.showPresence(get(id), to, presence)
     },

@@ -11,6 +11,8 @@ export type TestProxyOptions = {
   credentials?: { username: string; password: string }
   /** Names that lead to this machine, as if the proxy had looked them up; everything else is connected to as it is. */
   names?: readonly string[]
+  /** A port of this machine to which all its tunnels lead, whatever is asked for; null = where they should. */
+  leadsTo?: () => number | null
   /** The name in the certificate of an https proxy. */
   certificateFor?: string
 }
@@ -146,7 +148,8 @@ export async function startProxy(kind: ProxyKind, options: TestProxyOptions = {}
         asked.push(found.to)
         if (behaviour !== 'open') return void client.end(talk.failed(behaviour as 'refuse'))
         const host = names.includes(hostOf(found.to)) ? '127.0.0.1' : hostOf(found.to)
-        const onward = keep(connect(portOf(found.to), host))
+        const port = options.leadsTo?.() ?? portOf(found.to)
+        const onward = keep(connect(port, host))
         onward.once('connect', () => {
           client.write(talk.opened)
           client.pipe(onward).pipe(client)

@@ -226,6 +226,7 @@ export function createScriptedWhatsApp(clock: Clock): ScriptedWhatsApp {
       whatsapp.connections.push(connection)
       return connection
     },
+    dropped: () => ({ forged: 0, refused: 0, undecrypted: 0, unreadable: 0 }),
     newMessageId(): MessageId {
       ids += 1
       return asMessageId(`OUT${ids}`)

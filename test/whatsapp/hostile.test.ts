@@ -42,6 +42,8 @@ const told = (since: number): IncomingMessage[] =>
     .flatMap((report) => (report.kind === 'messages' ? report.messages : []))
     .filter(({ content }) => content.type !== 'text' || content.text !== 'marker')
 
+const dropped = () => world.network.dropped(session.id)
+
 const raw = (message: proto.IMessage) => ({
   type: 'raw' as const,
   base64: Buffer.from(proto.Message.encode(message).finish()).toString('base64'),
@@ -171,12 +173,14 @@ test('a million wrappers, and bytes that are no message at all', async () => {
     const instead = bytes[message.conversation ?? '']
     return instead ? ({ finish: () => instead } as never) : encode(message, writer)
   })
+  const before = dropped().undecrypted
   for (const name of Object.keys(bytes)) await mallory.send(alice.jid, name)
   await sayAfterAll()
   await mallory.settled()
   await sayAfterAll()
   spy.mockRestore()
   expect(told(since)).toEqual([])
+  expect(dropped().undecrypted).toBeGreaterThanOrEqual(before + 2)
   // WhatsApp is asked five times for what cannot be read, a quarter of a second apart.
 }, 20_000)
 
@@ -252,6 +256,7 @@ describe('what belongs to our own devices alone', () => {
 
   test.each(forged)('%s from a stranger changes nothing', async (_, protocolMessage) => {
     const before = own(session.vault)
+    const forgeries = dropped().forged
     for (const message of [{ protocolMessage }, { ephemeralMessage: { message: { protocolMessage } } }]) {
       for (const to of [alice.jid, group]) {
         const since = session.reports.length
@@ -264,17 +269,20 @@ describe('what belongs to our own devices alone', () => {
       }
     }
     expect(own(session.vault)).toEqual(before)
+    expect(dropped().forged).toBe(forgeries + 4)
   })
 
   test('control: from our own phone they count', async () => {
     const share = forged.find(([name]) => name === 'a key of the app state')?.[1] ?? {}
     const addresses = forged.find(([name]) => name === 'addresses')?.[1] ?? {}
+    const forgeries = dropped().forged
     for (const protocolMessage of [share, addresses]) {
       await alice.send(mallory.jid, raw({ protocolMessage }))
     }
     await sayAfterAll()
     expect(own(session.vault)).toContain(`app-state-sync-key/${Buffer.from('forged').toString('base64')}`)
     expect(own(session.vault)).toContain('lid-mapping/491700000009')
+    expect(dropped().forged).toBe(forgeries)
   })
 })
 
@@ -302,10 +310,12 @@ describe('stanzas', () => {
 
   test('that are not encrypted are taken from channels alone', async () => {
     const since = session.reports.length
+    const before = dropped().refused
     bring({ id: 'PLAIN1' }, [plain('from a person')])
     bring({ id: 'PLAIN2', from: group, participant: mallory.lid }, [plain('in a group')])
     bring({ id: 'PLAIN3', from: alice.jid, category: 'peer' }, [plain('as if from our phone')])
     for (const id of ['PLAIN1', 'PLAIN2', 'PLAIN3']) await refused(id)
+    expect(dropped().refused).toBe(before + 3)
     bring({ id: 'POST', from: '120363000000000001@newsletter', server_id: '7' }, [plain('a post')])
     await sayAfterAll()
     expect(told(since).map(({ content }) => content)).toEqual([{ type: 'text', text: 'a post' }])
@@ -330,6 +340,15 @@ describe('stanzas', () => {
     await refused(id)
     await sayAfterAll()
     expect(told(since)).toEqual([])
+  })
+
+  test('with fields that nobody knows are messages like others', async () => {
+    const since = session.reports.length
+    const known = proto.Message.encode({ conversation: 'x' }).finish()
+    const content = Buffer.concat([known, Buffer.from([0xc0, 0xb8, 0x02, 0x01])])
+    bring({ id: 'FIELDS', from: '120363000000000001@newsletter' }, [{ tag: 'plaintext', attrs: {}, content }])
+    await sayAfterAll()
+    expect(told(since).map(({ content }) => content)).toEqual([{ type: 'text', text: 'x' }])
   })
 
   test('with a slash in their id are messages like others', async () => {

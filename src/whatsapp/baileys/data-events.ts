@@ -14,6 +14,7 @@ import type { Clock } from '../../lib/clock'
 import type { Log } from '../../lib/log'
 import { type BeforeTarget, sealedWith } from './before-target'
 import type { Recollection } from './content/earlier'
+import { type Drops, isForged } from './drops'
 import type { GroupCache } from './group-cache'
 import { historyOf } from './history'
 import type { InboundJournal, Origin } from './inbound-journal'
@@ -42,6 +43,7 @@ export type DataEventParts = {
   beforeTarget: BeforeTarget
   resends: StaleResends
   restrictions: Restrictions
+  drops: ReturnType<Drops['of']>
   report: (report: Report) => void
   clock: Clock
   log: Log
@@ -92,7 +94,7 @@ function pairTeller({ report }: DataEventParts): TellPairs {
 }
 
 function hearMessages(
-  { creds, inbound, know, earlier, beforeTarget, resends, report, clock, log }: DataEventParts,
+  { creds, inbound, know, earlier, beforeTarget, resends, drops, report, clock, log }: DataEventParts,
   on: On,
   tellPairs: TellPairs,
 ): Heard {
@@ -125,6 +127,7 @@ function hearMessages(
     try {
       return hear(message, origin, mayWait)
     } catch (error) {
+      drops.count('unreadable')
       log.warn('A message could not be read; it is dropped', describe(error))
       return false
     }
@@ -132,7 +135,12 @@ function hearMessages(
   on('messages.upsert', ({ messages }) => {
     for (const message of messages) {
       tellPairs(pairsOf(message))
+      if (isForged(message)) {
+        drops.count('forged')
+        log.warn('A message of somebody else pretended to come from our own phone; it was dropped')
+      }
       if (message.messageStubType === WAMessageStubType.CIPHERTEXT) {
+        drops.count('undecrypted')
         log.warn('A message could not be decrypted; WhatsApp was asked to send it again')
       }
       inbound.emitted(message.key.id ?? '', heard(message))
@@ -143,8 +151,10 @@ function hearMessages(
       me: identityOf(creds),
       know,
       now: clock.now(),
-      onDropped: (messages: number) =>
-        log.warn('Messages of the history are too many, too large or unreadable', { messages }),
+      onDropped(messages: number) {
+        drops.count('unreadable', messages)
+        log.warn('Messages of the history are too many, too large or unreadable', { messages })
+      },
     }
     // Piece by piece, so that a long history holds up nobody; its stanza is done when the last piece is told.
     const told = (async () => {

@@ -60,6 +60,8 @@ export type InboundParts = {
   commit: (writes: readonly VaultWrite[]) => Promise<void>
   /** Hands out what Baileys still buffers. */
   flush: () => void
+  /** A stanza was not let in. */
+  onRefused: () => void
   /** Tells WhatsApp that a stanza was not let in. */
   refuse: (node: BinaryNode, refusal: Refusal) => Promise<void>
   /**
@@ -179,6 +181,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
     faultPoint('stanza read')
     const entering = atTheDoor(node)
     if ('why' in entering) {
+      parts.onRefused()
       log.warn('A message stanza was refused', { why: entering.why })
       // Told or not, it is not let in the next time either; without an id there is nothing to name.
       if (node.attrs.id) parts.refuse(node, entering).catch(() => undefined)

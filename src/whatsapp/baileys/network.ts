@@ -19,6 +19,7 @@ import { cacheOf, createCache } from './caches'
 import { forwarded } from './content/forward'
 import { attach, fileOf } from './content/pointer'
 import { writeContent } from './content/write'
+import { createDrops } from './drops'
 import { guardMediaFetch, type PlainFetch } from './media-fetch'
 import { createRoutes } from './route'
 import { openSocket } from './socket'
@@ -86,6 +87,7 @@ export function createNetwork(options: NetworkOptions): Network {
     direct: globalThis.fetch as PlainFetch,
     encrypted: endpoint.url.startsWith('wss:'),
   })
+  const drops = createDrops()
   const unguard = guardMediaFetch(endpoint, routes.marked)
   const versions = createClientVersion({
     override: options.version ?? null,
@@ -130,6 +132,7 @@ export function createNetwork(options: NetworkOptions): Network {
           report: hear,
           endpoint,
           routes,
+          drops: drops.of(request.sessionId),
           version,
           browser: options.browser ?? Browsers.macOS('Chrome'),
           caches: {
@@ -180,6 +183,7 @@ export function createNetwork(options: NetworkOptions): Network {
 
   return {
     open,
+    dropped: drops.seen,
     newMessageId: () => asMessageId(generateMessageIDV2()),
     encode: writeContent,
     forward: forwarded,

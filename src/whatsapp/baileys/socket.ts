@@ -18,6 +18,7 @@ import { createBeforeTarget } from './before-target'
 import { closingOf, closingOfUpgrade, disconnectOf } from './close-codes'
 import { createRecollection } from './content/earlier'
 import { hearData, listener } from './data-events'
+import type { Drops } from './drops'
 import { createGroupCache } from './group-cache'
 import { refusalOf } from './inbound-door'
 import { type InboundJournal, journalInbound, leftoversOf } from './inbound-journal'
@@ -52,6 +53,7 @@ export type SocketParts = {
   report: (report: Report) => void
   endpoint: Endpoint
   routes: Pick<Routes, 'through'>
+  drops: ReturnType<Drops['of']>
   version: WAVersion
   browser: WABrowserDescription
   caches: { retries: CacheStore; placeholders: CacheStore }
@@ -137,7 +139,10 @@ export function openSocket(parts: SocketParts): Connection {
   holdWritesFor(raw, auth.commits)
   closePromptly(ws, raw, clock)
   guardFrames(ws, {
-    onUnreadable: (error) => log.warn('A frame could not be read', describe(error)),
+    onUnreadable(error) {
+      parts.drops.count('unreadable')
+      log.warn('A frame could not be read', describe(error))
+    },
     onUseless: () => end({ reason: 'stream_error', code: null, detail: 'WhatsApp’s frames cannot be read' }),
   })
   const resends = sendWhatIsStored(sock.messageRetryManager, request.raw)
@@ -148,6 +153,7 @@ export function openSocket(parts: SocketParts): Connection {
     leftovers,
     commit: auth.commit,
     flush: () => sock.ev.flush(),
+    onRefused: () => parts.drops.count('refused'),
     refuse: (node, refusal) => sock.sendNode(refusalOf(node, refusal, creds.me?.id)),
     onTripped: (node, plaintexts) => {
       const message = messageWithout(node, plaintexts, creds)
@@ -227,6 +233,7 @@ export function openSocket(parts: SocketParts): Connection {
     beforeTarget,
     resends,
     restrictions,
+    drops: parts.drops,
     report,
     clock,
     log,
