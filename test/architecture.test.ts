@@ -198,6 +198,15 @@ describe('habits', () => {
     ).toEqual([])
   })
 
+  test('nothing is printed past the log, but by commands', () => {
+    expect(
+      offenders(
+        /\bconsole\.\w+\(|process\.std(?:out|err)\.write/,
+        (file) => file.startsWith('cli/') || file.startsWith('demo') || file === 'main.ts',
+      ),
+    ).toEqual([])
+  })
+
   test('names say what a thing is', () => {
     expect(
       files.filter((file) => /(?:service|manager|helper|util|handler|base|impl)s?\.ts$/i.test(file)),

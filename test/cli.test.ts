@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { until } from './harness/measure'
 import { startChild } from './harness/process'
 
 const ROOT = join(import.meta.dir, '..')
@@ -148,6 +149,13 @@ describe('serve', () => {
   test('says so also when nothing is to be logged', async () => {
     const child = await server('silent', { LOG_LEVEL: 'silent' })
     expect(child.output().trim().split('\n')).toHaveLength(1)
+    await child.stop()
+  })
+
+  test('a secret that was given as a flag is told to be seen by others', async () => {
+    const child = await server('flag', {}, ['--api-key', API_KEY])
+    await until('the advice', () => (child.output().includes('give API_KEY as a variable') ? true : null))
+    expect(child.output()).not.toContain(API_KEY)
     await child.stop()
   })
 

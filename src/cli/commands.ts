@@ -1,5 +1,14 @@
 /** The commands: what each is for, and which flags it takes beside those of the configuration. */
-import { CONFIG_KEYS, ConfigError, flagOf, loadConfig, PREFIX, schemaOf, variableOf } from '../config'
+import {
+  CONFIG_KEYS,
+  ConfigError,
+  flagOf,
+  isSecret,
+  loadConfig,
+  PREFIX,
+  schemaOf,
+  variableOf,
+} from '../config'
 import { nearest } from '../config/nearest'
 import { parseArguments } from './arguments'
 import { raiseRequestLimit } from './request-limit'
@@ -27,7 +36,8 @@ export const COMMANDS: Record<string, Command> = {
     async run(input) {
       const config = loadConfig(input)
       raiseRequestLimit(input.env)
-      return (await import('./serve')).serve(config)
+      const seen = CONFIG_KEYS.filter((key) => isSecret(key) && Object.hasOwn(input.flags, flagOf(key)))
+      return (await import('./serve')).serve(config, seen.map(variableOf))
     },
   },
   sandbox: {

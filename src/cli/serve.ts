@@ -16,8 +16,8 @@ export const logFormat = (config: Pick<Config, 'logFormat'>): LogFormat =>
 /** Exit code of a configuration that cannot be used (sysexits: EX_CONFIG). */
 export const EX_CONFIG = 78
 
-/** Runs until a signal comes; resolves with the exit code. */
-export async function serve(config: Config): Promise<number> {
+/** Runs until a signal comes; resolves with the exit code. `shownSecrets`: settings that were given as flags. */
+export async function serve(config: Config, shownSecrets: readonly string[] = []): Promise<number> {
   const lines = holdLines((line) => process.stdout.write(`${line}\n`))
   const format = logFormat(config)
   const log = createLog({ level: config.logLevel, format, write: lines.write, now: systemClock.now })
@@ -28,6 +28,8 @@ export async function serve(config: Config): Promise<number> {
     await app.start()
     announce(app.url, format, lines)
     adviseOn(config, log)
+    for (const name of shownSecrets)
+      log.warn(`Other users of this machine can see flags: give ${name} as a variable instead`)
     return await stopped
   } catch (error) {
     lines.release(null)
