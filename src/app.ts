@@ -207,7 +207,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
       ...(parts.requestLimit === undefined ? {} : { limits: limitsFor(parts.requestLimit) }),
     })
     const streams = createStreams({ journal: storage.journal, clock })
-    const removal = createAccountRemoval({ ...storage, supervisor, log })
+    const removal = createAccountRemoval({ ...storage, supervisor, clock, log })
     const apiParts: ApiParts = {
       ...storage,
       supervisor,
