@@ -6,7 +6,6 @@ import { fail } from '../domain/errors'
 import { asTenantId } from '../domain/ids'
 import type { Accounts, ApiKey, Principal, User } from '../domain/principal'
 import type { Clock } from '../lib/clock'
-import { sameSecret } from '../lib/token'
 import { hashApiKey, isApiKey } from './api-keys'
 import type { Tokens } from './jwt'
 import type { KeyUse } from './key-use'
@@ -67,13 +66,16 @@ export function createJudge(parts: {
   const isCurrent = (user: User, { jti, epoch }: Pick<ByToken, 'jti' | 'epoch'>): boolean =>
     (epoch === user.tokenEpoch || jti === user.keptToken) && !accounts.isRevoked(jti)
 
+  const fixedHash = fixedApiKey === undefined ? null : hashApiKey(fixedApiKey)
+
   async function byKey(apiKey: string): Promise<Principal> {
-    if (fixedApiKey !== undefined && sameSecret(apiKey, fixedApiKey)) {
+    const hash = hashApiKey(apiKey)
+    if (hash === fixedHash) {
       const user = await parts.owner()
       if (!user?.isActive) throw fail('AUTH_ACCOUNT_INACTIVE')
       return ofAccount(user, FIXED)
     }
-    const key = isApiKey(apiKey) ? accounts.keyByHash(hashApiKey(apiKey)) : null
+    const key = isApiKey(apiKey) ? accounts.keyByHash(hash) : null
     if (!key || isOver(key)) throw fail('AUTH_INVALID_API_KEY')
     const user = accounts.userById(key.tenantId)
     if (!user?.isActive) throw fail('AUTH_ACCOUNT_INACTIVE')

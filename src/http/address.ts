@@ -10,7 +10,7 @@ export function addressReader(trustedProxies: readonly string[]) {
   const trusted = networkSet(trustedProxies)
   return (headers: Headers, peer: string | null): string => {
     let address = addressIn(peer ?? '')
-    if (!trusted.has(address)) return address
+    if (trustedProxies.length === 0 || !trusted.has(address)) return address
     const hops = (headers.get('x-forwarded-for') ?? '').split(',').map((hop) => hop.trim())
     for (const hop of hops.reverse()) {
       if (hop === '') break

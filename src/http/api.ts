@@ -14,7 +14,7 @@ import type { Sessions } from '../domain/session'
 import type { Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
-import { randomToken } from '../lib/token'
+import { freshName } from '../lib/token'
 import type { Supervisor } from '../sessions/supervisor'
 import type { Sender } from '../webhooks/sender'
 import { addressReader } from './address'
@@ -127,10 +127,10 @@ export function createApi(parts: ApiParts) {
   })
     .onRequest(({ request, set }) => {
       const given = request.headers.get('x-request-id')
-      set.headers['x-request-id'] = given && SANE_ID.test(given) ? given : `req_${randomToken(12)}`
+      set.headers['x-request-id'] = given && SANE_ID.test(given) ? given : `req_${freshName()}`
       set.headers['x-content-type-options'] = 'nosniff'
       set.headers['cache-control'] = 'no-store'
-      Object.assign(set.headers, crossing.headers(request))
+      if (parts.corsOrigins.length > 0) Object.assign(set.headers, crossing.headers(request))
       if (crossing.isPreflight(request))
         return new Response(null, { status: 204, headers: set.headers as Record<string, string> })
       if (Number(request.headers.get('content-length') ?? 0) > maxBody) throw tooLarge(maxBody)

@@ -58,30 +58,34 @@ const kindOf = (route: string, query: Record<string, unknown>): RequestKind =>
 export function guard(parts: GuardParts) {
   const { limits } = parts
   const callers = new WeakMap<Request, Caller>()
-  const addressOf = ({ request, server }: Pick<GuardContext, 'request' | 'server'>) =>
+  const addressOf = (request: Request, server: GuardContext['server']) =>
     parts.addressOf(request.headers, server?.requestIP(request)?.address ?? null)
 
-  const identified = async (context: GuardContext): Promise<Principal> => {
+  const identified = async (
+    request: Request,
+    query: GuardContext['query'],
+    server: GuardContext['server'],
+  ): Promise<Principal> => {
     try {
-      return await principalOf(context.request, context.query, parts)
+      return await principalOf(request, query, parts)
     } catch (error) {
       const isRefused = error instanceof AppError && error.status === 401 && error.code !== 'AUTH_REQUIRED'
-      throw (isRefused && limits.failure(addressOf(context))) || error
+      throw (isRefused && limits.failure(addressOf(request, server))) || error
     }
   }
 
   const counted = new Elysia({ name: 'guard' }).macro('attempts', (what: 'password' | 'token') => ({
-    transform: (context: Pick<GuardContext, 'request' | 'server' | 'set'>) => {
-      if (what === 'password') limits.attempt(addressOf(context), context.set)
-      else limits.exchange(addressOf(context), context.request, context.set)
+    transform: ({ request, server, set }: Pick<GuardContext, 'request' | 'server' | 'set'>) => {
+      if (what === 'password') limits.attempt(addressOf(request, server), set)
+      else limits.exchange(addressOf(request, server), request, set)
     },
   }))
   return counted.macro('access', (access: Access | readonly Access[]) => ({
     detail: { [ACCESS]: access } as object,
-    transform: async (context: GuardContext) => {
-      const { query, request, route, set } = context
-      const principal = await identified(context)
-      const address = addressOf(context)
+    // What is taken out of the context here is all of it that Elysia makes: handing it on whole would cost cookies and more.
+    transform: async ({ query, request, route, server, set }: GuardContext) => {
+      const principal = await identified(request, query, server)
+      const address = addressOf(request, server)
       parts.onCaller?.(request, { principal, address })
       // An address that is not known is on no list.
       if (!isListed(principal.ipAllowlist, address)) throw fail('IP_NOT_ALLOWED')

@@ -91,7 +91,23 @@ export function sessionViews(
   )
 }
 
+type Made = MessageCounts & { queued: number; view: SessionView }
+/** The latest view of each session: monitors ask far more often than anything changes. */
+const made = new WeakMap<Session, Made>()
+
+/** Depends on nothing but what it is given; a session is never changed, only replaced. */
 export function sessionView(session: Session, counts: MessageCounts, queued: number): SessionView {
+  const { sent, received, failed } = counts
+  const before = made.get(session)
+  if (before?.sent === sent && before.received === received && before.failed === failed) {
+    if (before.queued === queued) return before.view
+  }
+  const view = freshView(session, counts, queued)
+  made.set(session, { sent, received, failed, queued, view })
+  return view
+}
+
+function freshView(session: Session, counts: MessageCounts, queued: number): SessionView {
   const { state, me, lastDisconnect, restriction, settings } = session
   return {
     id: session.id,

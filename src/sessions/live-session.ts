@@ -202,9 +202,15 @@ export function createLiveSession(parts: LiveSessionParts): LiveSession {
   })
 
   const context = () => ({ now: clock.now(), random: parts.random, qrMaxWindows: parts.qrMaxWindows })
+  /** The same object as long as nothing has changed, so that what is made of it can be kept. */
+  let shown = { of: session, session }
   const view = (): Session => {
     const lastActivity = intake.lastActivity()
-    return lastActivity === session.lastActivity ? session : { ...session, lastActivity }
+    if (lastActivity === session.lastActivity) return session
+    if (shown.of !== session || shown.session.lastActivity !== lastActivity) {
+      shown = { of: session, session: { ...session, lastActivity } }
+    }
+    return shown.session
   }
 
   /** Posts work whose failure concerns nobody; resolves when it is done. */

@@ -2,6 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import type { MessageType } from '../domain/content'
 import type { MessageStatus } from '../domain/message'
+import type { Totals } from './session-totals'
 
 /** What one message counts as. */
 export type Counted = {
@@ -43,7 +44,7 @@ export interface Counters {
   forget(session: number): void
 }
 
-export function createCounters(database: Database): Counters {
+export function createCounters(database: Database, totals: Pick<Totals, 'changed'>): Counters {
   const count = database.prepare<unknown, [...CountKey, number]>(
     'INSERT INTO message_counts (session, day, from_me, type, status, history, count) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
   )
@@ -55,7 +56,7 @@ export function createCounters(database: Database): Counters {
   return {
     tally() {
       const counts = new Map<string, { key: CountKey; by: number }>()
-      const totals = new Map<number, Total>()
+      const sums = new Map<number, Total>()
       return {
         add(message, by) {
           const { session, fromMe, type, status, history } = message
@@ -73,19 +74,23 @@ export function createCounters(database: Database): Counters {
           else counts.set(name, { key, by })
           const bucket = history ? null : bucketOf(fromMe, status)
           if (!bucket) return
-          const sums = totals.get(session) ?? { sent: 0, received: 0, failed: 0 }
-          sums[bucket] += by
-          totals.set(session, sums)
+          const sum = sums.get(session) ?? { sent: 0, received: 0, failed: 0 }
+          sum[bucket] += by
+          sums.set(session, sum)
         },
         write() {
-          for (const { key, by } of counts.values()) if (by !== 0) count.run(...key, by)
-          for (const [session, { sent, received, failed }] of totals) {
+          for (const { key, by } of counts.values()) {
+            totals.changed(key[0])
+            if (by !== 0) count.run(...key, by)
+          }
+          for (const [session, { sent, received, failed }] of sums) {
             if (sent !== 0 || received !== 0 || failed !== 0) total.run(session, sent, received, failed)
           }
         },
       }
     },
     forget(session) {
+      totals.changed(session)
       dropCounts.run(session)
       dropTotals.run(session)
     },

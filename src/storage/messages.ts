@@ -11,6 +11,7 @@ import { createMessageStats } from './message-stats'
 import type { NumberedSession, Numbers } from './numbers'
 import type { Parties } from './parties'
 import type { SearchIndex } from './search-index'
+import type { Totals } from './session-totals'
 
 const QUEUED = STATUS_CODE.queued
 /** Hits that are sorted at once rather than met on a walk by time. */
@@ -20,6 +21,7 @@ export function createMessages(parts: {
   database: Database
   numbers: Numbers
   parties: Parties
+  totals: Pick<Totals, 'of'>
   search: SearchIndex
   /** Resolves when everything stored is indexed. */
   searchable: () => Promise<void>
@@ -37,9 +39,6 @@ export function createMessages(parts: {
   )
   const queuePage = database.prepare<MessageRow, [number, number, number]>(
     `${MESSAGE_HEADS} WHERE m.session = ? AND m.status = ${QUEUED} ORDER BY m.number LIMIT ? OFFSET ?`,
-  )
-  const queueLength = database.prepare<{ n: number }, [number]>(
-    `SELECT count(*) AS n FROM messages WHERE session = ? AND status = ${QUEUED}`,
   )
   type Body = Pick<MessageRow, 'id' | 'from_me' | 'type' | 'body' | 'flags'>
   const body = database.prepare<Body, [number, Id]>(
@@ -131,7 +130,7 @@ export function createMessages(parts: {
       if (!session) return { messages: [], total: 0 }
       return {
         messages: shown(session, queuePage.all(session.number, limit, offset)),
-        total: queueLength.get(session.number)?.n ?? 0,
+        total: parts.totals.of(session.number).queued,
       }
     },
     sessionOf(tenantId, messageId) {
@@ -147,7 +146,7 @@ export function createMessages(parts: {
       return new Map(
         ids.map((id) => {
           const session = numbers.session(id)
-          return [id, session ? (queueLength.get(session.number)?.n ?? 0) : 0] as const
+          return [id, session ? parts.totals.of(session.number).queued : 0] as const
         }),
       )
     },

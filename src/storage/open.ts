@@ -50,6 +50,7 @@ import { StorageRefused } from './refused'
 import { KEY_BYTES, Unsealable } from './seal'
 import { createSealing } from './sealing'
 import { createSearchIndex } from './search-index'
+import { createTotals } from './session-totals'
 import { createSessionRows } from './sessions'
 import { createVaults } from './vault'
 import { createWebhooks } from './webhooks'
@@ -176,8 +177,9 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
   const writer = createGroupCommit({ database, clock, log })
   const numbers = createNumbers(database, keys.master)
   const audit = createAudit({ database, writer, meta, key: keys.secret('audit'), clock, log })
-  const sessions = createSessionRows(database, numbers)
-  const counters = createCounters(database)
+  const totals = createTotals(database)
+  const sessions = createSessionRows(database, numbers, totals)
+  const counters = createCounters(database, totals)
   const journal = createJournal({
     database,
     meta,
@@ -269,6 +271,7 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       database,
       numbers,
       parties,
+      totals,
       search,
       searchable: () =>
         indexer.catchUp().catch((error) => {

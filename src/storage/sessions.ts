@@ -16,6 +16,7 @@ import {
 import type { Tx } from './group-commit'
 import type { NumberedSession, Numbers } from './numbers'
 import { placeOf } from './seal'
+import type { Totals } from './session-totals'
 
 type Row = {
   id: string
@@ -81,7 +82,13 @@ export interface SessionRows extends Sessions {
   encrypts(tx: Tx, number: number): boolean
 }
 
-export function createSessionRows(database: Database, numbers: Pick<Numbers, 'session'>): SessionRows {
+const NOTHING: MessageCounts = { sent: 0, received: 0, failed: 0 }
+
+export function createSessionRows(
+  database: Database,
+  numbers: Pick<Numbers, 'session'>,
+  sums: Pick<Totals, 'of'>,
+): SessionRows {
   const columns =
     'id, tenant, name, description, settings, state, credentials, me, client_version, last_disconnect, restriction, created_at, updated_at, last_activity, first_started_at, connected_ms, outage, proxy'
   const all = database.prepare<Row, []>(`SELECT ${columns} FROM sessions ORDER BY number`)
@@ -103,9 +110,6 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
   )
   const holder = database.prepare<{ id: string }, [string, string]>(
     "SELECT id FROM sessions WHERE phone_number = ? AND credentials = 'linked' AND id <> ? LIMIT 1",
-  )
-  const totals = database.prepare<MessageCounts, [string]>(
-    'SELECT sent, received, failed FROM message_totals WHERE session = (SELECT number FROM sessions WHERE id = ?)',
   )
   type OfStatus = { status: SessionStatus; n: number }
   const byStatus = database.prepare<OfStatus, [string, string | null]>(
@@ -221,7 +225,11 @@ export function createSessionRows(database: Database, numbers: Pick<Numbers, 'se
     },
     counts(ids) {
       const found = new Map<SessionId, MessageCounts>()
-      for (const id of ids) found.set(id, totals.get(id) ?? { sent: 0, received: 0, failed: 0 })
+      for (const id of ids) {
+        const session = numbers.session(id)
+        const { sent, received, failed } = session ? sums.of(session.number) : NOTHING
+        found.set(id, { sent, received, failed })
+      }
       return found
     },
     countByStatus(tenantId, only = null) {

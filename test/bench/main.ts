@@ -1,7 +1,7 @@
 /**
  * The bench: every figure beside raw Baileys in the same run.
  *
- *   bun test/bench/main.ts [sessions|send|inbound|receive|resume|start|group|storage|fanout …] [--sessions N] [--rounds N] [--json]
+ *   bun test/bench/main.ts [sessions|send|inbound|receive|resume|start|group|storage|fanout|get …] [--sessions N] [--rounds N] [--json]
  *
  * The sandbox, the product and the raw gateway are processes of their own; this one drives the load and holds the
  * webhook receiver. All share the machine. Exits with 0 whatever the verdicts are.
@@ -9,6 +9,7 @@
 import { startSandboxProcess } from '../harness/sandbox-process'
 import { startSink } from '../harness/sink'
 import { measureFanout } from './fanout-run'
+import { measureGet } from './get-run'
 import { measureGroup } from './group-run'
 import { measureReceive } from './receive-run'
 import { asJson, type Row, surroundings, table } from './report'
@@ -26,6 +27,7 @@ import { measureWebhooks } from './webhook-run'
 
 const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   start: measureStart,
+  get: measureGet,
   send: measureSend,
   inbound: measureInbound,
   receive: measureReceive,
