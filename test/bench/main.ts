@@ -11,6 +11,7 @@ import { startSink } from '../harness/sink'
 import { measureFanout } from './fanout-run'
 import { measureGet } from './get-run'
 import { measureGroup } from './group-run'
+import { measureNeighbours } from './neighbours-run'
 import { measureReceive } from './receive-run'
 import { asJson, type Row, surroundings, table } from './report'
 import {
@@ -38,6 +39,7 @@ const RUNS: Record<string, (world: BenchWorld) => Promise<Row[]>> = {
   webhooks: measureWebhooks,
   fanout: measureFanout,
   slow: measureSlowReader,
+  neighbours: measureNeighbours,
 }
 
 const flag = (name: string, fallback: number): number => {
