@@ -6,7 +6,7 @@ import { createAccountRemoval } from './app/account-removal'
 import { createAuditPart } from './app/audit-part'
 import { createKeyWatch } from './app/key-watch'
 import { createListener } from './app/listener'
-import { masterKeys, settleMasterKey } from './app/master-key'
+import { DATABASE, masterKeys, settleMasterKey } from './app/master-key'
 import { createMediaDesk, type Outside } from './app/media'
 import { claimPurpose, purposeOf } from './app/purpose'
 import { embedSandbox } from './app/sandbox'
@@ -87,7 +87,7 @@ export async function createApp(config: Config, parts: AppParts = {}): Promise<A
   }
   const given = masterKeys(config, log)
   const storage = openStorage({
-    file: join(config.dataDir, 'wabun.sqlite'),
+    file: join(config.dataDir, DATABASE),
     masterKey: given.key,
     ...(given.next ? { nextMasterKey: given.next } : {}),
     clock,

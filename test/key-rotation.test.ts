@@ -149,6 +149,13 @@ describe('a key of our own', () => {
     // Control: without the next one, the old one opens nothing.
     writeFileSync(keyFile('crash'), `${first}\n`, { mode: 0o600 })
     expect(await once('crash')).toBe('wrong_master_key')
+    // A key that is lost is not replaced by one that opens nothing.
+    rmSync(keyFile('crash'))
+    expect(await once('crash')).toContain('but no master key')
+    expect(existsSync(keyFile('crash'))).toBe(false)
+    writeFileSync(nextFile('crash'), `${next}\n`, { mode: 0o600 })
+    expect(await once('crash')).toBe('started')
+    expect(keyIn('crash')).toBe(next)
   })
 })
 

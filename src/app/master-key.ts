@@ -25,6 +25,8 @@ import { AppError } from '../domain/errors'
 import type { Log } from '../lib/log'
 import type { Keys } from '../storage/open'
 
+/** Name of the database in the data directory. */
+export const DATABASE = 'wabun.sqlite'
 const FILE = 'master.key'
 const BYTES = 32
 
@@ -55,7 +57,12 @@ export function masterKeys(config: KeyConfig, log: Log): MasterKeys {
     }
     return { key: readKey(file, 'DATA_DIR'), source: 'own file', next }
   }
-  return { key: makeKey(file, log), source: 'own file', next }
+  if (!existsSync(join(config.dataDir, DATABASE)))
+    return { key: makeKey(file, log), source: 'own file', next }
+  // A new key would open nothing, and stand there as if it did.
+  if (next) return { key: next, source: 'own file', next }
+  const says = `There is a database in ${config.dataDir} but no master key: put back ${file}, or give MASTER_KEY`
+  throw new ConfigError([{ name: 'DATA_DIR', says }])
 }
 
 /** The key to which the master key is to be changed, or null. */

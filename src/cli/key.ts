@@ -1,7 +1,15 @@
 /** `wabun key rotate`: another master key, with the server running or not. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { masterKeys, newMasterKey, nextKey, nextKeyFile, settleMasterKey, writeKey } from '../app/master-key'
+import {
+  DATABASE,
+  masterKeys,
+  newMasterKey,
+  nextKey,
+  nextKeyFile,
+  settleMasterKey,
+  writeKey,
+} from '../app/master-key'
 import { type Config, ConfigError } from '../config'
 import { systemClock } from '../lib/clock'
 import { createLog } from '../lib/log'
@@ -12,7 +20,6 @@ import { EX_CONFIG, logFormat } from './serve'
 
 /** Longest wait for a running server (ms). */
 const WITHIN = 60_000
-const DATABASE = 'wabun.sqlite'
 
 /** Resolves with the exit code. */
 export async function rotateKey(config: Config): Promise<number> {
@@ -41,6 +48,7 @@ export async function rotateKey(config: Config): Promise<number> {
     if (storage) {
       try {
         settleMasterKey({ config, given, keys: storage.keys, log })
+        if (!storage.keys.isMaster(next)) return 1
       } finally {
         await storage.close()
       }
