@@ -177,6 +177,8 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   )
   let sendNumber = 0
   let accepted: Accepted[] = []
+  /** Sends that nobody has said anything to, however often they were repeated. */
+  let unanswered: string[] = []
   /** Kills since the last verdict, at points or not. */
   let kills = 0
   const atPhones = new Map(peers.map((peer) => [peer, 0]))
@@ -230,8 +232,10 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
       120_000,
       100,
     ).catch((error: unknown) => {
-      throw new Error(`${String(error)}; the answers were ${[...refusals].join(' | ')}`)
+      unanswered.push(`${String(error)}; the answers were ${[...refusals].join(' | ')}`)
+      return null
     })
+    if (answer === null) return
     const recipients = to === group ? members : [to]
     accepted.push(...recipients.map((recipient) => ({ id: answer.messageId, to: recipient, text })))
   }
@@ -407,6 +411,8 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
   async function verdictOf(chosen: readonly Point[]): Promise<Batch> {
     const history = await recorded()
     const verdict = judge(history)
+    verdict.strange.push(...unanswered)
+    unanswered = []
     const sent = new Set(history.accepted.map((one) => one.id)).size
     const { said } = history
     const batch = {
