@@ -4,7 +4,7 @@
  */
 import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, spyOn, test } from 'bun:test'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SessionId } from '../../src/domain/ids'
 import { startApp, type TestApp } from '../harness/app'
@@ -64,7 +64,9 @@ function found(secrets: readonly Secret[]): string[] {
     (entry) => entry.isFile() && !entry.name.startsWith('sandbox.') && !entry.name.startsWith('master.key'),
   )
   return files.flatMap((entry) => {
-    const bytes = readFileSync(join(entry.parentPath, entry.name))
+    const path = join(entry.parentPath, entry.name)
+    // One that is gone since the folder was listed holds nothing.
+    const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
     return secrets.flatMap((secret) =>
       formsInBytes(bytes, secret).map((form) => `${secret.name} (${form}) in ${entry.name}`),
     )
