@@ -29,6 +29,8 @@ type Row = { code: string; of: (situation: Situation) => Omit<Advice, 'code'> | 
 const NOTHING = 'Nothing to do'
 /** Attempts in a row after which waiting alone is no good advice. */
 const MANY_ATTEMPTS = 5
+/** What is said of ends that heal by themselves. */
+const WAITS = actionFor('connection_lost', 0)
 const LOOK_AT_NETWORK = 'check that this server reaches the internet and WhatsApp is not blocked on the way'
 
 const ROWS: readonly Row[] = [
@@ -83,9 +85,10 @@ const ROWS: readonly Row[] = [
       const next =
         state.status === 'disconnected' ? `; the next attempt is at ${spoken(state.retryAt ?? 0)}` : ''
       const last = lastDisconnect ? `, at last because: ${endedBecause(lastDisconnect.reason)}` : ''
+      const action = lastDisconnect ? actionFor(lastDisconnect.reason, lastDisconnect.at) : WAITS
       return {
         says: `${attempt} attempts in a row have failed${last}`,
-        action: `If it lasts, ${LOOK_AT_NETWORK}${next}`,
+        action: `${action === WAITS ? `If it lasts, ${LOOK_AT_NETWORK}` : action}${next}`,
       }
     },
   },
@@ -100,10 +103,9 @@ const ROWS: readonly Row[] = [
     code: 'reconnecting',
     of: ({ session: { state } }) => {
       if (state.status !== 'disconnected' || state.retryAt === null) return null
-      const usual = actionFor('connection_lost', state.retryAt)
       const action = actionFor(state.why.reason, state.retryAt)
       const wait = `Wait until ${spoken(state.retryAt)}: the session reconnects by itself`
-      return { says: endedBecause(state.why.reason), action: action === usual ? wait : action }
+      return { says: endedBecause(state.why.reason), action: action === WAITS ? wait : action }
     },
   },
   {

@@ -50,7 +50,10 @@ export function createTunnelFetch(open: OpenTunnel) {
         request.on('error', reject)
       })
       answered.catch(() => undefined)
-      await Promise.race([pour(init.body, request), answered])
+      const poured = pour(init.body, request)
+      // An answer may come before all of the body is taken; what becomes of the rest concerns nobody then.
+      poured.catch(() => undefined)
+      await Promise.race([poured, answered])
       const response = await answered
       const status = response.statusCode ?? 0
       if (status >= 300 && status < 400 && init.redirect !== 'manual') {

@@ -44,9 +44,18 @@ export class NoRoute extends Error {
   }
 }
 
-/** `direct` is `fetch` as it was before anything was put around it. */
-export function createRoutes(options: { tunnels: Tunnels; direct: PlainFetch; encrypted: boolean }): Routes {
-  const { tunnels, direct, encrypted } = options
+export type RoutesOptions = {
+  tunnels: Tunnels
+  /** `fetch` as it was before anything was put around it. */
+  direct: PlainFetch
+  /** WhatsApp's WebSocket is one over TLS. */
+  encrypted: boolean
+  /** The authority (PEM) of its certificate, where it is none that the machine trusts. */
+  ca?: string
+}
+
+export function createRoutes(options: RoutesOptions): Routes {
+  const { tunnels, direct, encrypted, ca } = options
   const marks = new WeakMap<object, PlainFetch>()
   let isAnyProxied = false
 
@@ -75,7 +84,7 @@ export function createRoutes(options: { tunnels: Tunnels; direct: PlainFetch; en
       const connect = async ({ host, port }: { host: string; port: number }): Promise<Duplex> => {
         try {
           const raw = await open({ host, port })
-          return encrypted ? await secured(raw, host, undefined, ended.signal) : raw
+          return encrypted ? await secured(raw, host, ca, ended.signal) : raw
         } catch (error) {
           if (!ended.signal.aborted)
             onFailure(error instanceof ProxyFailed ? error : new ProxyFailed('tampered'))
