@@ -84,6 +84,8 @@ const OUTSIDE: Partial<Record<Point, 'receipt' | 'message'>> = {
   'receipt taken': 'receipt',
   'message taken': 'message',
 }
+/** How long a send may be refused: the kills of a whole batch, for it may want a connection (ms). */
+const ANSWERED_WITHIN = 900_000
 /** Phones in the group. */
 const MEMBERS = 3
 /** One in so many of our messages goes to the group. */
@@ -229,8 +231,8 @@ export async function startPointRig(options: PointRigOptions): Promise<PointRig>
             refusals.add(String(error))
             return null
           }),
-      120_000,
-      100,
+      ANSWERED_WITHIN,
+      300,
     ).catch((error: unknown) => {
       unanswered.push(`${String(error)}; the answers were ${[...refusals].join(' | ')}`)
       return null

@@ -94,7 +94,16 @@ log.record = (direction, device, stanza) => {
   const { pid, phoneNumber, more: [next, ...more] = [] } = doomed
   doomed = next === undefined ? null : { ...doomed, left: next, more }
   if (pid === null) sandbox.server.faults.add({ kind: 'drop', phoneNumber })
-  else process.kill(pid, 'SIGKILL')
+  else killNow(pid)
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // Its last words may arrive after its end.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
