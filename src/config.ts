@@ -82,7 +82,7 @@ export const ConfigSchema = Type.Object({
     minimum: 0,
     maximum: 1_000_000,
     description:
-      'Logins, registrations and other uses of a password that an address has in a minute; 0 = any number',
+      'Logins, registrations and other uses of a password that an address has in a minute; 0 = any number. Behind a proxy that TRUSTED_PROXIES does not name, all callers have one address',
   }),
   authFailures: Type.Integer({
     default: 60,

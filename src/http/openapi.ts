@@ -61,7 +61,7 @@ export function openApiDocument(
       title: 'Wabun',
       version: about.version,
       description:
-        'A self-hosted WhatsApp session server. Every answer carries X-Request-Id; every failure has the shape of Error.',
+        'A self-hosted WhatsApp session server. Every answer carries X-Request-Id; every failure has the shape of Error. Answers to accounts whose plan limits them carry RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset (seconds); 429 says in Retry-After when to come back.',
       license: { name: 'MIT' },
     },
     servers: [{ url: about.url ?? '/' }],

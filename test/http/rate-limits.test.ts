@@ -15,13 +15,16 @@ const PASSWORD = 'correct horse battery'
 const JUNK = `wapi_${'x'.repeat(40)}`
 
 let server: TestApp
-/** Time that has passed beside the real one (ms), by the clock that never jumps; and what the time of day is off by. */
+/**
+ * Time that has passed (ms) by the clock that never jumps, which stands still meanwhile, however slow the machine is; and
+ * what the time of day is off by.
+ */
 let passed = 0
 let off = 0
 const clock: Clock = {
   ...systemClock,
   now: () => systemClock.now() + passed + off,
-  monotonic: () => systemClock.monotonic() + passed,
+  monotonic: () => passed,
 }
 
 async function start(flags: Record<string, string | true> = {}): Promise<void> {
@@ -106,6 +109,25 @@ describe('requests of an account', () => {
     const owner = await ask(10, () => server.call('GET', '/api/sessions'))
     expect(owner.map(({ status }) => status)).toEqual(new Array(10).fill(200))
     expect(told(owner[9] as Answer)).toEqual([null, null, null])
+  })
+
+  test('an administrator’s change of the plan counts from the next request on', async () => {
+    await start({ '--plan-free': 'requests=2' })
+    const key = await register('bob')
+    const ask3 = () => ask(3, () => server.call('GET', '/api/sessions', { key }))
+    expect((await ask3()).map(({ status }) => status)).toEqual([200, 200, 429])
+    const { accounts: users } = await server.ok<{ accounts: { id: string; username: string }[] }>(
+      'GET',
+      '/api/admin/users',
+    )
+    const bob = users.find(({ username }) => username === 'bob')?.id
+    const change = (plan: string) => server.ok('PATCH', `/api/admin/users/${bob}`, { body: { plan } })
+    await change('enterprise')
+    const free = await ask3()
+    expect(free.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(told(free[0] as Answer)).toEqual([null, null, null])
+    await change('free')
+    expect((await ask3()).map(({ status }) => status)).toEqual([429, 429, 429])
   })
 
   test('failed ones count, WebSockets and tickets too', async () => {
