@@ -1,5 +1,6 @@
 /** What a stranger can put into a message: the session lives, nothing unbounded is told, and no stanza stays behind. */
 import { afterAll, afterEach, beforeAll, describe, expect, spyOn, test } from 'bun:test'
+import { deflateSync } from 'node:zlib'
 import { Value } from '@sinclair/typebox/value'
 import { type BinaryNode, proto } from '@whiskeysockets/baileys'
 import { ContentSchema } from '../../src/domain/content'
@@ -203,12 +204,22 @@ const varint = (value: number): number[] =>
   value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]
 
 describe('what belongs to our own devices alone', () => {
+  const said = {
+    key: { remoteJid: '1@lid', id: 'PAST', fromMe: true },
+    message: { conversation: 'never said' },
+  }
+  const FORGED_HISTORY = deflateSync(
+    proto.HistorySync.encode({
+      syncType: 3,
+      conversations: [{ id: '1@lid', messages: [{ message: { ...said, messageTimestamp: 1_700_000_000 } }] }],
+    }).finish(),
+  )
   const forged: [string, proto.Message.IProtocolMessage][] = [
     [
       'a history',
       {
         type: Type.HISTORY_SYNC_NOTIFICATION,
-        historySyncNotification: { syncType: 3, initialHistBootstrapInlinePayload: Buffer.alloc(3) },
+        historySyncNotification: { syncType: 3, initialHistBootstrapInlinePayload: FORGED_HISTORY },
       },
     ],
     ['a history without anything', { type: Type.HISTORY_SYNC_NOTIFICATION }],

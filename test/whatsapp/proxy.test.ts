@@ -38,14 +38,11 @@ const reached = (parts: AppParts): number => parts.sandbox.server.stats.snapshot
 const wsPort = (parts: AppParts): string => new URL(parts.sandbox.url).port
 
 describe.each(KINDS)('a session with a proxy (%s)', (kind) => {
-  test('is linked, comes back and is unlinked through it', async () => {
+  test('is linked and unlinked through it', async () => {
     const proxy = await proxyOf(kind)
     const parts = await world(proxy)
     const phone = parts.sandbox.addPhone({ phoneNumber: OURS, name: 'Ours' })
     const id = await parts.link(phone, { proxyUrl: proxy.url })
-    await parts.supervisor.command(id, 'restart')
-    await parts.event(id, 'session.connected', ({ cursor }) => cursor !== null)
-    await parts.reach(id, 'connected')
     await parts.supervisor.command(id, 'logout')
     await parts.reach(id, 'inactive')
     while (phone.devices().length > 0) await Bun.sleep(5)
@@ -54,6 +51,19 @@ describe.each(KINDS)('a session with a proxy (%s)', (kind) => {
     expect([...places]).toEqual([`${NAME}:${wsPort(parts)}`])
   }, 20_000)
 })
+
+test('a session comes back through its proxy after a crash', async () => {
+  const proxy = await proxyOf('http')
+  const parts = await world(proxy)
+  const id = await parts.link(parts.sandbox.addPhone({ phoneNumber: OURS, name: 'Ours' }), {
+    proxyUrl: proxy.url,
+  })
+  const { length } = proxy.asked
+  await parts.crash()
+  await parts.reach(id, 'connected')
+  expect(parts.session(id).settings.proxyUrl).toBe(proxy.url)
+  expect(proxy.asked.length).toBeGreaterThan(length)
+}, 20_000)
 
 describe('a proxy that fails', () => {
   test('is told apart from WhatsApp, and is never passed by', async () => {
