@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { changed } from '../crash/guards'
 import { ACCESS_ROWS } from './hard-input/access'
+import { HARD_GUARDS } from './hard-input/guards'
 import { JSON_ROWS } from './hard-input/json'
 import { MESSAGE_ROWS } from './hard-input/messages'
 import { type HardRig, startHardRig } from './hard-input/rig'
@@ -46,6 +48,15 @@ describe('the list', () => {
   test('what is proved elsewhere is a test that exists', () => {
     const missing = rows.flatMap((each) => ('proof' in each && !names(each.proof) ? [each.proof] : []))
     expect(missing).toEqual([])
+  })
+
+  test('every guard that the controls take away is where they look for it (bun run controls)', () => {
+    for (const { changes } of Object.values(HARD_GUARDS)) {
+      for (const change of changes) {
+        const source = readFileSync(join(import.meta.dir, '..', '..', 'src', change.file), 'utf8')
+        expect(() => changed(change, source)).not.toThrow()
+      }
+    }
   })
 
   test('control: a proof that does not exist is noticed', () => {

@@ -327,7 +327,10 @@ export const URL_ROWS: readonly HardRow[] = [
   }),
   row(47, 'this server itself', async (rig) => {
     rig.names.set('localhost', [['127.0.0.1']])
-    await forbidden(rig, [`https://127.0.0.1:${rig.port}/`, `https://localhost:${rig.port}/`])
+    await forbidden(
+      rig,
+      [OUTSIDE, '127.0.0.1', 'localhost'].map((host) => `https://${host}:${rig.port}/`),
+    )
     // Its own address on the Internet, by number and by name.
     rig.names.set('me.example', [['9.9.9.9']])
     for (const url of ['https://9.9.9.9/', 'https://me.example/', `https://me.example:${rig.port}/`]) {
