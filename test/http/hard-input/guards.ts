@@ -129,7 +129,7 @@ export const HARD_GUARDS: Record<string, Guarded> = {
   ),
   'wrong keys a minute': row(
     58,
-    change('http/guard.ts', '(isRefused && limits.failure(addressOf(context))) || error', 'error'),
+    change('http/guard.ts', '(isRefused && limits.failure(addressOf(request, server))) || error', 'error'),
   ),
   'origins of pages': row(
     59,
