@@ -72,7 +72,7 @@ export async function drained(options: DrainOptions): Promise<Drained> {
       const now = `${told} ${cutSoFar}`
       if (now !== last) since = performance.now()
       last = now
-      await Bun.sleep(20)
+      await Bun.sleep(20 + messages / 20)
     }
     const seconds = (performance.now() - startedAt) / 1000
     const stored = gateway === wabun ? (await wabun.history(id)).length : null

@@ -5,9 +5,12 @@
  * something away, it is 1 when nothing was: a rig that finds nothing proves nothing.
  */
 import { parseArgs } from 'node:util'
+import { seeded } from '../harness/measure'
+import { drained } from './drain'
 import { GUARDS, type GuardName } from './guards'
 import { faultsIn } from './history'
 import { POINTS, type Point, startPointRig } from './point-rig'
+import { redelivered } from './redelivery'
 import { runRounds, startCrashRig } from './rig'
 
 const { values } = parseArgs({
@@ -24,9 +27,14 @@ const { values } = parseArgs({
     raw: { type: 'boolean', default: false },
     bursts: { type: 'boolean', default: false },
     twice: { type: 'boolean', default: false },
+    drain: { type: 'string' },
+    drops: { type: 'string', default: '50' },
+    redeliver: { type: 'string' },
+    times: { type: 'string', default: '10' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
+const listed = (names: readonly string[]) => names.map((name) => `\n                     ${name}`).join('')
 const HELP = `bun run crash [options]
 
 Kills the service at named points (the default):
@@ -38,10 +46,13 @@ Kills the service at named points (the default):
   --sink-fails S   share of the webhook's posts that fail, by 400, 500, 503 or a cut (0); others are late, and the waits
                    between attempts are short
   --twice          WhatsApp delivers every message two times
-  --points "a,b"   only at these: ${POINTS.join(', ')}
-  --without "g"    control, without a guard: ${Object.keys(GUARDS).join(', ')}
+  --points "a,b"   only at some of these:${listed(POINTS)}
+  --without "g"    control, without one of these guards:${listed(Object.keys(GUARDS))}
 
 Other runs:
+  --drain N        N messages of an absence, the connection cut --drops times (50) while they come in, and the mark of
+                   their end withheld until the last cut
+  --redeliver N    N messages, each delivered --times times more (10) in another order, before a kill and after it
   --bursts         kills from outside alone, in the middle of bursts, --kills rounds each way
   --raw            control: the same with stock Baileys in the place of the service
 
@@ -137,7 +148,50 @@ async function points(): Promise<boolean> {
   return without === undefined ? count === 0 : count > 0
 }
 
+async function drain(messages: number): Promise<boolean> {
+  const drops = Number(values.drops)
+  const random = seeded(seed)
+  // Four fifths of the receipts on average, so that the last cut still meets one.
+  const cuts = Array.from({ length: drops }, () => 1 + Math.floor((random() * 1.6 * messages) / drops))
+  const {
+    told,
+    stored,
+    twice,
+    cuts: met,
+    seconds,
+  } = await drained({
+    gateway: 'wabun',
+    messages,
+    cuts,
+    patience: 120_000,
+  })
+  say(
+    `${messages} messages of an absence, ${met} cuts: ${told} told, ${stored} stored, ${twice} told twice, in ${Math.round(seconds)} s`,
+  )
+  return told === messages && stored === messages && twice === 0 && met === drops
+}
+
+async function redeliver(messages: number): Promise<boolean> {
+  const { again, rowsTooMany, eventsTooMany, troubles } = await redelivered({
+    seed,
+    messages,
+    times: Number(values.times),
+  })
+  say(
+    `${messages} messages, ${again} stanzas came again: ${rowsTooMany} rows and ${eventsTooMany} events too many, ${troubles.length} not understood or refused`,
+  )
+  return rowsTooMany === 0 && eventsTooMany === 0 && troubles.length === 0
+}
+
+async function chosenRun(): Promise<boolean> {
+  if (values.raw) return rawControl()
+  if (values.bursts) return bursts()
+  if (values.drain !== undefined) return drain(Number(values.drain))
+  if (values.redeliver !== undefined) return redeliver(Number(values.redeliver))
+  return points()
+}
+
 say(`seed ${seed}`)
-const sound = await (values.raw ? rawControl() : values.bursts ? bursts() : points())
+const sound = await chosenRun()
 if (!sound) say(`FAILED; repeat with --seed ${seed}`)
 process.exit(sound ? 0 : 1)
