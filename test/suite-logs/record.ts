@@ -130,7 +130,9 @@ const spawn = Bun.spawn
 Bun.spawn = ((...given: unknown[]) => {
   const [first, second] = given
   const command = (Array.isArray(first) ? first : (first as { cmd: string[] }).cmd) as string[]
-  if (command[0] !== process.execPath) return spawn(...(given as Parameters<typeof spawn>))
+  // Compiled programs and the compiler itself take no preload.
+  if (command[0] !== process.execPath || command.some((word) => /\bbuild\b/.test(word)))
+    return spawn(...(given as Parameters<typeof spawn>))
   const options = (Array.isArray(first) ? (second ?? {}) : first) as { env?: Record<string, string> }
   const env = {
     ...(options.env ?? process.env),
