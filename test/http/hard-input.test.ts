@@ -1,4 +1,4 @@
-/** The hard inputs, all of them, over HTTP and raw sockets against a real server. */
+/** The hard inputs, all of them: over HTTP and raw sockets against a real server, and where WhatsApp’s wire is tried. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { type HardRig, startHardRig } from './hard-input/rig'
 import { type HardRow, ROWS } from './hard-input/row'
 import { STATE_ROWS } from './hard-input/state'
 import { URL_ROWS } from './hard-input/urls'
+import { WHATSAPP_ROWS } from './hard-input/whatsapp'
 import { WIRE_ROWS } from './hard-input/wire'
 
 let rig: HardRig
@@ -26,6 +27,7 @@ const TABLES: Record<string, readonly HardRow[]> = {
   'X4 resources, states, ids': STATE_ROWS,
   'X5 messages': MESSAGE_ROWS,
   'X6 bytes': WIRE_ROWS,
+  'X6 WhatsApp’s wire': WHATSAPP_ROWS,
 }
 
 describe.each(Object.entries(TABLES))('%s', (_, rows) => {

@@ -1,8 +1,6 @@
 /** What a server, or whoever stands on the way to it, can do to one session: it says why it ends, and the others go on. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { proto } from '@whiskeysockets/baileys'
 import { systemClock } from '../../src/lib/clock'
@@ -110,23 +108,6 @@ async function meeting(hello: Hello) {
     await server.stop(true)
   }
 }
-
-/** Where each hard input of WhatsApp's wire is tried: a file, and how the name of a test or table in it begins. */
-const ROWS: Record<number, readonly [string, string]> = {
-  97: ['whatsapp/hostile-wire', '97: a handshake'],
-  98: ['whatsapp/hostile-wire', '98: a frame'],
-  99: ['whatsapp/hostile', 'a million wrappers, and bytes that are no message at all'],
-  100: ['whatsapp/hostile', 'what belongs to our own devices alone'],
-  101: ['whatsapp/hostile', 'with an id %s are refused'],
-  102: ['whatsapp/hostile', 'of the moment %s came now'],
-  103: ['journeys/media-trouble-in', '%s %j: is told as %s, leaves nothing'],
-  104: ['journeys/faults', 'each disconnect code'],
-  105: ['whatsapp/hostile-wire', '105: a device is linked'],
-}
-
-test.each(Object.entries(ROWS))('%d is tried', (_, [file, name]) => {
-  expect(readFileSync(join(import.meta.dir, '..', `${file}.test.ts`), 'utf8')).toContain(`'${name}`)
-})
 
 describe('97: a handshake', () => {
   test.each<[string, string, Hello]>([
