@@ -51,7 +51,9 @@ export const isChannel = (jid: string): boolean => jid.endsWith('@newsletter')
 export const phoneOf = (jid: string): string | null => (isPhoneJid(jid) ? (jid.split('@')[0] ?? null) : null)
 
 /** `1234:5@s.whatsapp.net` → `1234@s.whatsapp.net`: the person or group without the device. */
-export const withoutDevice = (jid: string): Jid => jid.replace(/(?::\d+|_\d+)+(?=@)/, '') as Jid
+export const withoutDevice = (jid: string): Jid =>
+  // Most have none, and this is asked a dozen times for each message.
+  (jid.includes(':') || jid.includes('_') ? jid.replace(/(?::\d+|_\d+)+(?=@)/, '') : jid) as Jid
 
 /** A person as far as WhatsApp has told us; at least one of the two is known. */
 export type Party = { lid: Jid | null; phoneNumber: string | null }

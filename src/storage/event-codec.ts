@@ -35,15 +35,18 @@ const dictionaryOf = (number: number): Buffer => {
 }
 const OPENING_BRACE = 0x7b
 
-/** Room that an answer gets at first: nearly all are smaller, and the usual 16 KiB would be garbage each time. */
-const CHUNK = 1_024
+/**
+ * Room that an answer gets at first: nearly all are smaller, and the usual 16 KiB would be garbage each time. The same goes
+ * for the 256 KiB in which zlib looks for what it has seen: the dictionaries and most events fit into 4 KiB.
+ */
+const ROOM = { chunkSize: 1_024, windowBits: 12, memLevel: 4 }
 
 /** Packs a JSON object; quickly, for there are several to each message sent. */
 export function packFields(json: string): Buffer {
   const plain = Buffer.from(json)
   const deflated = deflateRawSync(plain, {
     level: 1,
-    chunkSize: CHUNK,
+    ...ROOM,
     dictionary: dictionaryOf(CURRENT),
   })
   return deflated.length + 1 < plain.length ? Buffer.concat([Uint8Array.of(CURRENT), deflated]) : plain
@@ -59,7 +62,7 @@ export function unpackFields(packed: Uint8Array): string {
 /** Packs a JSON object beside the bytes of a stored message, of which it repeats much; as small as can be. */
 export function packBeside(json: string, message: number, beside: Uint8Array): Buffer {
   const dictionary = Buffer.concat([dictionaryOf(CURRENT), beside])
-  const deflated = deflateRawSync(Buffer.from(json), { level: 6, chunkSize: CHUNK, dictionary })
+  const deflated = deflateRawSync(Buffer.from(json), { level: 6, ...ROOM, dictionary })
   return Buffer.concat([Uint8Array.of(BESIDE, CURRENT, ...varint(message)), deflated])
 }
 

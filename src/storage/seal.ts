@@ -33,8 +33,14 @@ export interface Sealer {
 export const nonceOf = (sealed: Uint8Array): Uint8Array => sealed.subarray(HEAD, HEAD + NONCE)
 
 /** Joins the parts of a place; the separator occurs in none of them unescaped. */
-export const placeOf = (...parts: readonly string[]): string =>
-  parts.map((part) => part.replaceAll('\\', '\\\\').replaceAll('|', '\\|')).join('|')
+export function placeOf(...parts: readonly string[]): string {
+  let place = ''
+  for (const [index, part] of parts.entries()) place += index === 0 ? escaped(part) : `|${escaped(part)}`
+  return place
+}
+
+const escaped = (part: string): string =>
+  part.includes('\\') || part.includes('|') ? part.replaceAll('\\', '\\\\').replaceAll('|', '\\|') : part
 
 /** A key of its own for each purpose. */
 export const deriveKey = (master: Uint8Array, purpose: string): Uint8Array =>

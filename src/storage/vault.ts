@@ -10,9 +10,12 @@ import type { GroupCommit, Tx } from './group-commit'
 import { type NumberedSession, type Numbers, SessionGone } from './numbers'
 import { placeOf } from './seal'
 
-/** Types that are asked for with every message; of each open vault the latest few values are kept at hand. */
-const REMEMBERED = new Set(['session', 'lid-mapping', 'device-list', 'tctoken'])
-const MOST_REMEMBERED = 32
+/**
+ * Types that are asked for with every message; of each open vault the latest few answers are kept at hand, that there is
+ * no value among them.
+ */
+const REMEMBERED = new Set(['session', 'lid-mapping', 'device-list', 'tctoken', 'identity-key'])
+const MOST_REMEMBERED = 96
 /** Bytes; longer values are read anew. */
 const LONGEST_REMEMBERED = 8_192
 
@@ -74,13 +77,13 @@ export function createVaults(parts: {
   function open(sessionId: string): SessionVault {
     const generation = fence(sessionId)
     /** As on disk: changed after each commit, in the order of the commits. */
-    const recent = new Map<string, Uint8Array>()
+    const recent = new Map<string, Uint8Array | null>()
     const note = (type: string, id: string, value: Uint8Array | null) => {
       const name = `${type}/${id}`
       recent.delete(name)
-      if (value === null || value.length > LONGEST_REMEMBERED || !REMEMBERED.has(type)) return
+      if (!REMEMBERED.has(type) || (value !== null && value.length > LONGEST_REMEMBERED)) return
       // A copy: the caller may write into its own, and a buffer may hold on to the pool it was cut from.
-      recent.set(name, new Uint8Array(value))
+      recent.set(name, value && new Uint8Array(value))
       const [oldest] = recent.keys()
       if (recent.size > MOST_REMEMBERED && oldest !== undefined) recent.delete(oldest)
     }
@@ -106,13 +109,16 @@ export function createVaults(parts: {
         if (!session) return found
         for (const id of ids) {
           const known = recent.get(`${type}/${id}`)
-          if (known) {
+          if (known !== undefined) {
             // Whoever gets it may write into it.
-            found.set(id, known.slice())
+            if (known !== null) found.set(id, known.slice())
             continue
           }
           const row = read.get(session.number, type, id)
-          if (!row) continue
+          if (!row) {
+            note(type, id, null)
+            continue
+          }
           const value = session.sealer.open(row.value, placeOfKey(sessionId, type, id))
           note(type, id, value)
           found.set(id, value)

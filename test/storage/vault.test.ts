@@ -87,6 +87,24 @@ describe('keys', () => {
     expect(storage.vaults.open(OTHER).ids('session')).toEqual([])
   })
 
+  test('that were looked for in vain are found once they are written, and not when that failed', async () => {
+    const vault = storage.vaults.open(SESSION)
+    const found = (id: string) => text(vault.get('identity-key', [id]).get(id))
+    expect([found('a'), found('b'), found('a')]).toEqual([undefined, undefined, undefined])
+    await vault.commit([{ type: 'identity-key', id: 'a', value: bytes('key') }])
+    expect([found('a'), found('b')]).toEqual(['key', undefined])
+    const refused = vault.commit([
+      { type: 'identity-key', id: 'b', value: bytes('key') },
+      { type: null as unknown as string, id: 'c', value: bytes('key') },
+    ])
+    await expect(refused).rejects.toThrow()
+    expect(found('b')).toBeUndefined()
+    await vault.commit([{ type: 'identity-key', id: 'a', value: null }])
+    expect(found('a')).toBeUndefined()
+    await vault.commit([{ type: 'identity-key', id: 'a', value: bytes('other') }])
+    expect(found('a')).toBe('other')
+  })
+
   test('survive a restart, also of a session that nobody has created', async () => {
     const ghost = 'c'.repeat(32)
     await storage.vaults.open(ghost).commit([{ type: 'creds', id: 'creds', value: bytes('me') }])

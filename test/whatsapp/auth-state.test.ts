@@ -26,6 +26,34 @@ describe('the authentication state', () => {
     expect(await keys.get('lid-mapping', ['a', 'c', 'x'])).toEqual({ c: 'd' })
   })
 
+  test('a ratchet is the one on disk, whether it is at hand or not', async () => {
+    const vault = createMemoryVault()
+    const { keys } = openAuthState(vault, () => undefined)
+    const ratchet = (n: number) => ({ _sessions: {}, version: 'v1', n })
+    const write = (id: string, value: unknown) => keys.set({ session: { [id]: value } } as SignalDataSet)
+    for (let n = 0; n < 50; n++) await write(`${n}.0`, ratchet(n))
+    await write('7.0', ratchet(70))
+    await write('8.0', null)
+    const expected = { '3.0': ratchet(3), '7.0': ratchet(70), '49.0': ratchet(49) }
+    expect(await keys.get('session', ['3.0', '7.0', '8.0', '49.0', 'x'])).toEqual(expected as never)
+    const { keys: fresh } = openAuthState(vault.next(), () => undefined)
+    expect(await fresh.get('session', ['3.0', '7.0', '8.0', '49.0', 'x'])).toEqual(expected as never)
+  })
+
+  test('a ratchet whose write failed is not at hand', async () => {
+    const vault = createMemoryVault()
+    const { keys } = openAuthState(vault, () => undefined)
+    const write = async (n: number) => keys.set({ session: { a: { n } } } as unknown as SignalDataSet)
+    await write(1)
+    const gate = Promise.withResolvers<void>()
+    vault.onCommit(() => gate.promise)
+    const second = write(2)
+    expect(await keys.get('session', ['a'])).toEqual({ a: { n: 1 } } as never)
+    gate.reject(new Error('disk full'))
+    await expect(second).rejects.toThrow('disk full')
+    expect(await keys.get('session', ['a'])).toEqual({ a: { n: 1 } } as never)
+  })
+
   test('credentials come back whole, with the account as bytes', async () => {
     const vault = createMemoryVault()
     const first = openAuthState(vault, () => undefined)

@@ -29,6 +29,28 @@ export interface AuthState {
   readonly commits: PendingCommits
 }
 
+/** Read and written with every message. libsignal makes a copy of what it reads, and a new one of what it writes. */
+const RATCHET = 'session'
+/** Those of so many persons' devices are kept as they were before they became bytes. */
+const RATCHETS = 32
+
+/** What was written last, so that bytes that come back unchanged need not be read. */
+function createRatchets() {
+  const latest = new Map<string, { bytes: Buffer; value: unknown }>()
+  return {
+    valueOf(id: string, bytes: Uint8Array): unknown {
+      const known = latest.get(id)
+      return known?.bytes.equals(bytes) ? known.value : undefined
+    },
+    written(id: string, bytes: Buffer, value: unknown): void {
+      latest.delete(id)
+      latest.set(id, { bytes, value })
+      const [oldest] = latest.keys()
+      if (latest.size > RATCHETS && oldest !== undefined) latest.delete(oldest)
+    },
+  }
+}
+
 /** Opens the state; `onFailure` hears the first write that failed, after which every further one fails too. */
 export function openAuthState(vault: SessionVault, onFailure: (error: unknown) => void): AuthState {
   const stored = vault.get(CREDS.type, [CREDS.id]).get(CREDS.id)
@@ -55,10 +77,16 @@ export function openAuthState(vault: SessionVault, onFailure: (error: unknown) =
     }
   }
 
+  const ratchets = createRatchets()
+  const writesOf = (data: SignalDataSet) => writesFrom(data, ratchets.written)
+
   const keys: SignalKeyStore = {
     get<T extends keyof SignalDataTypeMap>(type: T, ids: string[]) {
       const found: { [id: string]: SignalDataTypeMap[T] } = {}
-      for (const [id, bytes] of vault.get(type, ids)) found[id] = decodeValue(bytes) as SignalDataTypeMap[T]
+      for (const [id, bytes] of vault.get(type, ids)) {
+        const known = type === RATCHET ? ratchets.valueOf(id, bytes) : undefined
+        found[id] = (known ?? decodeValue(bytes)) as SignalDataTypeMap[T]
+      }
       return found
     },
     set: (data: SignalDataSet) => commit(writesOf(data)),
@@ -92,17 +120,23 @@ export function openAuthState(vault: SessionVault, onFailure: (error: unknown) =
   }
 }
 
-function writesOf(data: SignalDataSet): VaultWrite[] {
+function writesFrom(
+  data: SignalDataSet,
+  onRatchet: (id: string, bytes: Buffer, value: unknown) => void,
+): VaultWrite[] {
   return Object.entries(data).flatMap(([type, rows]) =>
-    Object.entries(rows ?? {}).map(([id, value]): VaultWrite => {
-      const isGone = value === null || value === undefined
-      return { type, id, value: isGone ? null : encodeValue(type, pruned(type, value)) }
+    Object.entries(rows ?? {}).map(([id, given]): VaultWrite => {
+      if (given === null || given === undefined) return { type, id, value: null }
+      const kept = pruned(type, given)
+      const value = encodeValue(type, kept)
+      if (type === RATCHET) onRatchet(id, value, kept)
+      return { type, id, value }
     }),
   )
 }
 
 function pruned(type: string, value: unknown): unknown {
-  if (type === 'session') return pruneSession(value)
+  if (type === RATCHET) return pruneSession(value)
   return type === 'sender-key' && value instanceof Uint8Array ? pruneSenderKey(value) : value
 }
 
