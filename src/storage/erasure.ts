@@ -13,6 +13,8 @@ import type { SearchIndex } from './search-index'
 export interface Erasure {
   /** Removes the first messages of a session at once, and all else soon; its events up to `upTo` are hidden already. */
   begin(tx: Tx, session: number, upTo: number): void
+  /** The same for what an account has left in the journal beside its sessions. */
+  beginTenant(tx: Tx, tenant: number, upTo: number): void
   /** Goes on where a crash has ended it. */
   resume(): void
   /** Resolves when the running piece is done; the next start goes on. */
@@ -24,14 +26,15 @@ const PIECE = 1_000
 const UNFINISHED = 'erasing'
 
 /** A session on its way out: whether it has messages left, and the stretch of the journal still to be looked through. */
-type Work = { session: number; messages: boolean; journal: { after: number; upTo: number } | null }
+type SessionWork = { session: number; messages: boolean; journal: { after: number; upTo: number } | null }
+type Work = SessionWork | { tenant: number; after: number; upTo: number }
 
 export function createErasure(parts: {
   database: Database
   writer: GroupCommit
   meta: Meta
   search: SearchIndex
-  journal: Pick<StoredJournal, 'hide' | 'erase'>
+  journal: Pick<StoredJournal, 'hide' | 'erase' | 'eraseTenant'>
   log: Log
   /** Everything of a session is gone from the tables. */
   onErased: () => void
@@ -53,7 +56,9 @@ export function createErasure(parts: {
     )
   const note = (all: readonly Work[]) => meta.set(UNFINISHED, JSON.stringify(all))
 
-  for (const { session, journal: left } of unfinished()) if (left) journal.hide(session, left.upTo)
+  for (const work of unfinished()) {
+    if ('session' in work && work.journal) journal.hide(work.session, work.journal.upTo)
+  }
 
   /** True when messages are left. */
   function dropMessages(session: number): boolean {
@@ -65,7 +70,12 @@ export function createErasure(parts: {
   }
 
   /** One piece of the work; what is left of it, or null. */
-  function advance(tx: Tx, { session, messages, journal: stretch }: Work): Work | null {
+  function advance(tx: Tx, work: Work): Work | null {
+    if ('tenant' in work) {
+      const after = journal.eraseTenant(work.tenant, work.after, work.upTo)
+      return after === null ? null : { ...work, after }
+    }
+    const { session, messages, journal: stretch } = work
     if (messages) return { session, messages: dropMessages(session), journal: stretch }
     const after = stretch && journal.erase(tx, session, stretch.after, stretch.upTo)
     return stretch && after !== null ? { session, messages, journal: { ...stretch, after } } : null
@@ -99,6 +109,12 @@ export function createErasure(parts: {
       const after = journal.erase(tx, session, 0, upTo)
       if (!messages && after === null) return
       note([...unfinished(), { session, messages, journal: after === null ? null : { after, upTo } }])
+      tx.afterCommit(resume)
+    },
+    beginTenant(tx, tenant, upTo) {
+      const after = journal.eraseTenant(tenant, 0, upTo)
+      if (after === null) return
+      note([...unfinished(), { tenant, after, upTo }])
       tx.afterCommit(resume)
     },
     resume,

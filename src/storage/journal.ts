@@ -7,7 +7,7 @@
 import type { Database } from 'bun:sqlite'
 import { randomBytes } from 'node:crypto'
 import { type EventName, isKept, type NewEvent } from '../domain/events'
-import type { SessionId } from '../domain/ids'
+import type { SessionId, TenantId } from '../domain/ids'
 import { type Entry, formatCursor, type Journal } from '../domain/journal'
 import { type Clock, isoTime } from '../lib/clock'
 import type { Log } from '../lib/log'
@@ -36,6 +36,10 @@ export interface StoredJournal extends Journal {
   hide(session: number, upTo: number): void
   /** Removes hidden entries in a stretch of the journal; returns where the next begins, or null when there is none. */
   erase(tx: Tx, session: number, after: number, upTo: number): number | null
+  /** Nobody reads the entries of an account written so far any more; returns the number of the last of them at most. */
+  forgetTenant(tx: Tx, tenantId: TenantId): number
+  /** Removes those in a stretch of the journal, as `erase` does. */
+  eraseTenant(tenant: number, after: number, upTo: number): number | null
   /** Removes entries up to `seq` that are older than `before` (ms), at most `limit` of them; returns how many went. */
   prune(tx: Tx, seq: number, before: number, limit: number): number
 }
@@ -104,6 +108,9 @@ export function createJournal(parts: {
   )
   const dropStretch = database.prepare<unknown, [number, number, number]>(
     'DELETE FROM journal WHERE seq > ? AND seq <= ? AND session = ?',
+  )
+  const dropTenantStretch = database.prepare<unknown, [number, number, number]>(
+    'DELETE FROM journal WHERE seq > ? AND seq <= ? AND tenant = ?',
   )
   const highest = database.prepare<{ seq: number | null }, []>('SELECT max(seq) AS seq FROM journal')
   const oldEnough = database.prepare<{ seq: number | null }, [number, number, number]>(
@@ -260,6 +267,18 @@ export function createJournal(parts: {
     return low
   }
 
+  /** Takes what does not stay out of the tail; the number of the newest entry so far. */
+  function forgotten(tx: Tx, stays: (entry: Entry) => boolean): number {
+    const upTo = givenIn === tx.transaction ? given : head
+    // The newest entry may be among them, and its number must not come again after a restart.
+    meta.set('journal_head', String(upTo))
+    tx.afterCommit(() => {
+      tail = tail.filter(stays)
+      tailCharacters = tail.reduce((sum, entry) => sum + entry.json.length, 0)
+    })
+    return upTo
+  }
+
   return {
     epoch,
     head: () => head,
@@ -338,16 +357,13 @@ export function createJournal(parts: {
       return entries
     },
     forget(tx, session, sessionId) {
-      const upTo = givenIn === tx.transaction ? given : head
-      // The newest entry may be among them, and its number must not come again after a restart.
-      meta.set('journal_head', String(upTo))
+      const upTo = forgotten(tx, (entry) => entry.sessionId !== sessionId)
       tx.afterCommit(() => {
         hidden.set(session, upTo)
-        tail = tail.filter((entry) => entry.sessionId !== sessionId)
-        tailCharacters = tail.reduce((sum, entry) => sum + entry.json.length, 0)
       })
       return upTo
     },
+    forgetTenant: (tx, tenantId) => forgotten(tx, (entry) => entry.tenantId !== tenantId),
     hide(session, upTo) {
       hidden.set(session, upTo)
     },
@@ -358,6 +374,12 @@ export function createJournal(parts: {
       if (to < upTo) return to
       tx.afterCommit(() => hidden.delete(session))
       return null
+    },
+    eraseTenant(tenant, after, upTo) {
+      const from = Math.max(after, floor)
+      const to = Math.min(upTo, from + STRETCH)
+      dropTenantStretch.run(from, to, tenant)
+      return to < upTo ? to : null
     },
     prune(tx, seq, before, limit) {
       const upTo = oldEnough.get(seq, limit, before)?.seq

@@ -43,6 +43,10 @@ export interface Numbers {
   lastTold(id: string, seq: number): void
   ensureTenant(tx: Tx, id: string): number
   tenantId(number: number): TenantId
+  /** The number of an account that has one. */
+  tenant(id: TenantId): number | null
+  /** The number stands for nobody any more. */
+  forgetTenant(tx: Tx, id: TenantId): void
 }
 
 type Row = { number: number; id: string; data_key: Uint8Array | null }
@@ -70,6 +74,7 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
   const tenantById = database.prepare<{ number: number }, [string]>(
     'SELECT number FROM tenant_numbers WHERE id = ?',
   )
+  const dropTenant = database.prepare<unknown, [string]>('DELETE FROM tenant_numbers WHERE id = ?')
   const addTenant = database.prepare<unknown, [string]>('INSERT INTO tenant_numbers (id) VALUES (?)')
 
   const sessions = new Map<string, Known>()
@@ -158,6 +163,15 @@ export function createNumbers(database: Database, master: Sealer): Numbers {
       const known = tenantIds.get(number)
       if (known !== undefined) return known
       return asTenantId(tenantByNumber.get(number)?.id ?? '')
+    },
+    tenant: (id) => tenants.get(id) ?? tenantById.get(id)?.number ?? null,
+    forgetTenant(tx, id) {
+      dropTenant.run(id)
+      tx.afterCommit(() => {
+        const number = tenants.get(id)
+        tenants.delete(id)
+        if (number !== undefined) tenantIds.delete(number)
+      })
     },
   }
 }

@@ -291,8 +291,12 @@ function assemble(database: Database, options: StorageOptions, unlock: () => voi
       writer,
       onRemoved: (tx, tenant) => {
         audit.forgetAccount(tenant)
+        const id = asTenantId(tenant)
         endpoints.forgetTenant(tx, tenant)
-        media.forgetTenant(tx, asTenantId(tenant))
+        media.forgetTenant(tx, id)
+        const number = numbers.tenant(id)
+        if (number !== null) erasure.beginTenant(tx, number, journal.forgetTenant(tx, id))
+        numbers.forgetTenant(tx, id)
         tx.afterCommit(onErased)
       },
     }),
