@@ -107,7 +107,8 @@ describe('signatures', () => {
         expect(Curve.verify(Curve.generateKeyPair().public, message, signature)).toBe(false)
         expect(Curve.verify(pair.public, randomBytes(50), signature)).toBe(false)
         expect(Curve.verify(pair.public, message, signature.subarray(1))).toBe(false)
-        expect(Curve.verify(pair.public.subarray(1), message, signature)).toBe(false)
+        // One byte less would be made whole again by the type byte when it happens to be the same.
+        expect(Curve.verify(pair.public.subarray(2), message, signature)).toBe(false)
       })
 
       test('a pre-key bundle must be signed by its identity', async () => {
