@@ -5,6 +5,7 @@
 import { fail } from '../domain/errors'
 import type { Accounts, ApiKey, KeyLimits, Principal, User } from '../domain/principal'
 import type { Clock } from '../lib/clock'
+import { createRoom } from '../lib/room'
 import { randomToken } from '../lib/token'
 import type { Access } from './access'
 import { hashApiKey, maskApiKey, newApiKey } from './api-keys'
@@ -39,6 +40,7 @@ export function createKeys(parts: {
   make(tenantId: User['id'], name: string, also?: Partial<Pick<ApiKey, 'isDefault'> & KeyLimits>): Made
 } {
   const { accounts, clock, revoked } = parts
+  const room = createRoom()
 
   function make(
     tenantId: User['id'],
@@ -80,12 +82,13 @@ export function createKeys(parts: {
     async createKey(principal, { name, ...limits }) {
       const user = wholeAccount(accounts, principal)
       refuseBeyond(user, limits)
+      const made = make(user.id, name, limits)
       const limit = parts.maxKeys?.(user.plan) ?? null
-      if (limit !== null && accounts.keysOf(user.id).length >= limit) {
+      const refuse = (underWay: number) => {
+        if (limit === null || accounts.keysOf(user.id).length + underWay < limit) return
         throw fail('API_KEY_LIMIT_REACHED', { plan: user.plan, limit })
       }
-      const made = make(user.id, name, limits)
-      await accounts.saveKey(made.key)
+      await room.take(user.id, refuse, () => accounts.saveKey(made.key))
       return made
     },
     async changeKey(principal, id, change) {

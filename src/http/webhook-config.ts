@@ -8,7 +8,7 @@ import { type Endpoint, rotated } from '../domain/webhook'
 import { randomHexId } from '../lib/token'
 import { answer, notes, says } from './docs'
 import { readJson } from './json'
-import { refuseWebhook } from './webhook-limit'
+import type { AddEndpoint } from './webhook-limit'
 import { ConfigView, checkEndpoint, endpointFields, endpointView, webhookTags as tags } from './webhook-view'
 import type { WebhookRoutesParts } from './webhooks'
 
@@ -22,7 +22,7 @@ const DELETED = 'Webhook configuration deleted successfully'
 const ROTATED = 'Webhook secret rotated successfully'
 
 /** Makes the routes under `/api/webhook/config`, the rotation of its secret, and the list of events. */
-export function webhookConfigRoutes(parts: WebhookRoutesParts) {
+export function webhookConfigRoutes(parts: WebhookRoutesParts & { addEndpoint: AddEndpoint }) {
   const { guard, gate, webhooks, checkUrl, newSecret, wake, idempotent, clock } = parts
 
   const ofSession = (tenantId: Endpoint['tenantId'], sessionId: SessionId) =>
@@ -53,7 +53,6 @@ export function webhookConfigRoutes(parts: WebhookRoutesParts) {
         const present = ofSession(tenantId, sessionId).find(
           ({ isConfig, fromSettings, url }) => isConfig || (fromSettings && url === body.url),
         )
-        if (!present) refuseWebhook(caller, parts.plans, webhooks.endpointsOfTenant(tenantId))
         const secret = body.secret ?? present?.secret ?? newSecret()
         const isNews = secret !== present?.secret
         const endpoint: Endpoint = {
@@ -73,7 +72,8 @@ export function webhookConfigRoutes(parts: WebhookRoutesParts) {
           isConfig: true,
           createdAt: present?.createdAt ?? clock.now(),
         }
-        await webhooks.saveEndpoint(endpoint)
+        if (present) await webhooks.saveEndpoint(endpoint)
+        else await parts.addEndpoint(caller, endpoint)
         wake()
         const saved = webhooks.endpoint(tenantId, endpoint.id) ?? endpoint
         return {

@@ -8,7 +8,7 @@ import { answer, notes, says } from './docs'
 import { type Caller, wholeAccount } from './guard'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
-import { refuseWebhook } from './webhook-limit'
+import type { AddEndpoint } from './webhook-limit'
 import {
   checkEndpoint,
   EndpointView,
@@ -43,7 +43,7 @@ const ChangeBody = Type.Partial(Type.Object(endpointFields), {
 const one = { endpoint: EndpointView }
 
 /** Makes the routes under `/api/webhook/endpoints`. */
-export function webhookEndpointRoutes(parts: WebhookRoutesParts) {
+export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint: AddEndpoint }) {
   const { guard, gate, webhooks, checkUrl, newSecret, wake, idempotent, clock } = parts
 
   /** The caller's own endpoint; one of a session that this caller may not see does not exist either. */
@@ -75,9 +75,7 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts) {
     const sessionId = body.sessionId === undefined ? null : gate(caller, body.sessionId).id
     checkUrl(body.url)
     checkEndpoint(body)
-    const all = webhooks.endpointsOfTenant(tenantId)
-    refuseWebhook(caller, parts.plans, all)
-    const present = all.filter((other) => other.sessionId === sessionId)
+    const present = webhooks.endpointsOfTenant(tenantId).filter((other) => other.sessionId === sessionId)
     if (present.length >= MAX_ENDPOINTS) throw fail('WEBHOOK_LIMIT_REACHED', { limit: MAX_ENDPOINTS })
     const endpoint: Endpoint = {
       id: randomHexId(),
@@ -96,7 +94,7 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts) {
       isConfig: false,
       createdAt: clock.now(),
     }
-    await webhooks.saveEndpoint(endpoint)
+    await parts.addEndpoint(caller, endpoint)
     return { success: true as const, message: CREATED, endpoint: shown(endpoint, endpoint.secret) }
   }
 

@@ -10,6 +10,7 @@ import type { Idempotent } from './idempotent'
 import { webhookConfigRoutes } from './webhook-config'
 import { webhookDeliveryRoutes } from './webhook-deliveries'
 import { webhookEndpointRoutes } from './webhook-endpoints'
+import { endpointAdder } from './webhook-limit'
 import { webhookTestRoutes } from './webhook-test'
 
 export type WebhookRoutesParts = {
@@ -30,9 +31,11 @@ export type WebhookRoutesParts = {
 }
 
 /** Makes them. */
-export const webhookRoutes = (parts: WebhookRoutesParts) =>
-  new Elysia({ normalize: false })
-    .use(webhookConfigRoutes(parts))
-    .use(webhookEndpointRoutes(parts))
+export const webhookRoutes = (parts: WebhookRoutesParts) => {
+  const addEndpoint = endpointAdder(parts)
+  return new Elysia({ normalize: false })
+    .use(webhookConfigRoutes({ ...parts, addEndpoint }))
+    .use(webhookEndpointRoutes({ ...parts, addEndpoint }))
     .use(webhookDeliveryRoutes(parts))
     .use(webhookTestRoutes(parts))
+}

@@ -66,6 +66,21 @@ describe('webhook endpoints', () => {
   })
 })
 
+describe('at the same time', () => {
+  test('twenty requests get no more room than there is', async () => {
+    const key = await start('sessions=3,webhooks=4,keys=5')
+    const twenty = async (method: string, path: string, body: object) => {
+      const all = Array.from({ length: 20 }, () => server.call(method, path, { key, body }))
+      const statuses = (await Promise.all(all)).map(({ status }) => status)
+      return statuses.filter((status) => status === 201).length
+    }
+    expect(await twenty('POST', '/api/sessions', { name: 'x' })).toBe(3)
+    expect(await twenty('POST', '/api/webhook/endpoints', { url: 'https://example.com/hook' })).toBe(4)
+    // The default key has taken one.
+    expect(await twenty('POST', '/api/auth/api-keys', { name: 'x' })).toBe(4)
+  })
+})
+
 describe('API keys', () => {
   test('so many, the default one among them; replacing that one needs no room', async () => {
     const key = await start('keys=2')
