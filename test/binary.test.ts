@@ -90,3 +90,11 @@ test('it tells what it consists of, as the source does', async () => {
   expect(told.code).toBe(0)
   expect(told).toEqual(await tell(process.execPath, join(import.meta.dir, '..', 'build', 'sbom.ts')))
 })
+
+test('built again, elsewhere, it is the same to the byte', async () => {
+  const again = join(folder, 'again', 'wabun')
+  await buildBinary(again)
+  const hashOf = async (file: string) =>
+    new Bun.CryptoHasher('sha256').update(await Bun.file(file).bytes()).digest('hex')
+  expect(await hashOf(again)).toBe(await hashOf(program))
+}, 120_000)

@@ -200,6 +200,33 @@ describe('an entry', () => {
     expect(JSON.stringify(entries())).not.toContain(token)
   })
 
+  test('of an account that closes itself stays, without address and user agent; those of others keep theirs', async () => {
+    const password = 'a long password'
+    const { user, apiKey } = await server.ok<{ user: { id: string }; apiKey: string }>(
+      'POST',
+      '/api/auth/register',
+      {
+        key: null,
+        body: { username: 'linus', email: 'linus@example.com', password },
+      },
+    )
+    await server.ok('POST', '/api/sessions', { key: apiKey, body: { name: 'Of Linus' } })
+    const of = () => entries().filter(({ accountId }) => accountId === user.id)
+    expect(of().every(({ address, userAgent }) => address !== null && userAgent !== null)).toBe(true)
+    await server.ok('DELETE', '/api/auth/account', { key: apiKey })
+    expect(
+      of()
+        .map(({ action }) => action)
+        .filter((action) => action !== 'credential.used'),
+    ).toEqual(['POST /api/auth/register', 'POST /api/sessions', 'DELETE /api/auth/account'])
+    expect(of().some(({ address, userAgent }) => address !== null || userAgent !== null)).toBe(false)
+    expect((await server.app.storage.audit.verify()).problems).toEqual([])
+    expect(last('POST /api/auth/register')?.address ?? null).toBeNull()
+    expect(entries().find(({ action }) => action === 'PUT /api/webhook/config/{sessionId}')?.address).toBe(
+      '127.0.0.1',
+    )
+  })
+
   test.each([
     ['0123456789abcdef0123456789abcdef', '0123456789abcdef0123456789abcdef'],
     ['12345678901234567890123456789012', '12345678901234567890123456789012'],
