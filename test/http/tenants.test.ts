@@ -226,6 +226,33 @@ describe('every route and every trick', () => {
     expect(asked).toBeGreaterThan(1_000)
   })
 
+  test('no other method does on her paths what the documented ones do not', async () => {
+    const { ada, bob, server } = world
+    const documented = new Map<string, Set<string>>()
+    const shape = (path: string) => path.replace(/\{\w+\}/g, '{}')
+    for (const { path, method } of tried()) {
+      documented.set(shape(path), (documented.get(shape(path)) ?? new Set()).add(method))
+    }
+    for (const path of new Set(tried().map((route) => route.path))) {
+      const methods = documented.get(shape(path)) ?? new Set()
+      if (!path.includes('{')) continue
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+        if (methods.has(method)) continue
+        const route = { route: `${method} ${path}`, path } as Route
+        const body = /^P/.test(method) ? { body: { sessionId: ada.session } } : {}
+        const { status } = await ask(server, { method, isSocket: false }, pathFor(route, ada), {
+          key: bob.key,
+          ...body,
+        })
+        const expected = method === 'HEAD' && methods.has('GET') ? [404, 405] : [405]
+        expect({ route: route.route, isRefused: expected.includes(status) }).toEqual({
+          route: route.route,
+          isRefused: true,
+        })
+      }
+    }
+  })
+
   test('no row of hers is another afterwards, none has come to her, and his counts count his own', async () => {
     const after = world.rows()
     const hers = (rows: typeof after) =>
