@@ -85,7 +85,8 @@ const ROWS: readonly Row[] = [
       const next =
         state.status === 'disconnected' ? `; the next attempt is at ${spoken(state.retryAt ?? 0)}` : ''
       const last = lastDisconnect ? `, at last because: ${endedBecause(lastDisconnect.reason)}` : ''
-      const action = lastDisconnect ? actionFor(lastDisconnect.reason, lastDisconnect.at) : WAITS
+      const reason = state.status === 'disconnected' ? state.why.reason : lastDisconnect?.reason
+      const action = reason ? actionFor(reason, 0) : WAITS
       return {
         says: `${attempt} attempts in a row have failed${last}`,
         action: `${action === WAITS ? `If it lasts, ${LOOK_AT_NETWORK}` : action}${next}`,

@@ -195,6 +195,20 @@ const CASES: [name: string, session: object, also: Partial<Situation>, code: str
     'If it lasts, check that this server reaches the internet and WhatsApp is not blocked on the way; the next attempt is at 2026-01-31 14:06 UTC',
   ],
   [
+    'many attempts in vain at a proxy',
+    gone({ reason: 'proxy_failed' }, NOW + 60_000, 7),
+    {},
+    'unreachable',
+    'Check the proxy of this session (settings.proxyUrl): that it runs and takes its user name and password; the next attempt is at 2026-01-31 14:06 UTC',
+  ],
+  [
+    'no more attempts at a proxy',
+    gone({ reason: 'proxy_failed' }, null, 10),
+    {},
+    'disconnected',
+    'Check the proxy of this session (settings.proxyUrl)',
+  ],
+  [
     'no more attempts',
     gone({ reason: 'connection_lost' }, null, 10),
     {},

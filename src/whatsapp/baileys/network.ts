@@ -92,7 +92,8 @@ export function createNetwork(options: NetworkOptions): Network {
   const versions = createClientVersion({
     override: options.version ?? null,
     ...(options.versions ? { store: options.versions } : {}),
-    ...(live ? { fetch: (url, init) => fetch(url, init) } : {}),
+    // A session without a proxy goes by none, also where the environment names one.
+    ...(live ? { fetch: (url, init) => fetch(url, { ...init, proxy: false } as BunFetchRequestInit) } : {}),
   })
   const retries = createCache({ clock, max: 50_000, ttlMs: HOUR })
   const placeholders = createCache({ clock, max: 10_000, ttlMs: HOUR })
