@@ -68,6 +68,9 @@ const RESEALED: readonly {
   },
 ]
 
+/** Living keys of one name: there are 256 bytes to tell them apart. */
+const MOST = 200
+
 /** How many keys a change of the master key has sealed anew: of sessions, and of the store itself. */
 export type Rewrapped = { sessions: number; keys: number }
 
@@ -185,6 +188,8 @@ export function openKeys(parts: {
     given?: Uint8Array,
   ): void {
     const taken = new Set(others.map(({ bytes }) => keyIdOf(bytes)))
+    if (taken.size >= MOST)
+      throw new Error(`There are ${MOST} keys for ${name} already; wait until old events are gone`)
     let bytes: Uint8Array = given ?? randomBytes(KEY_BYTES)
     while (taken.has(keyIdOf(bytes))) bytes = randomBytes(KEY_BYTES)
     put.run(name, number, under.seal(bytes, placeOfStoreKey(name, number)))
