@@ -1,8 +1,10 @@
 /** Accounts over HTTP: the own one, those that administrators look after, and what becomes of what is open. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { startApp, type TestApp } from '../harness/app'
 import { openEventSource } from '../harness/event-source'
 import { openStream } from '../harness/stream'
+
+setDefaultTimeout(30_000)
 
 const PASSWORD = 'correct horse battery'
 

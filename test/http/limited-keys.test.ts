@@ -1,5 +1,5 @@
 /** A key of some sessions, on every route: other sessions do not exist, and the account as a whole is not its business. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ASK_TYPES } from '../../src/domain/content'
 import { PUBLIC_ROUTES } from '../../src/http/guard'
 import { sendExample } from '../../src/http/send-types'
@@ -7,6 +7,8 @@ import { startApp, type TestApp } from '../harness/app'
 import { openEventSource } from '../harness/event-source'
 import { openStream } from '../harness/stream'
 import { movableClock } from '../storage/rig'
+
+setDefaultTimeout(30_000)
 
 const clock = movableClock()
 let server: TestApp
