@@ -130,6 +130,35 @@ describe('requests of an account', () => {
     expect((await ask3()).map(({ status }) => status)).toEqual([429, 429, 429])
   })
 
+  test('whatever the answer is, it says what is left', async () => {
+    await start()
+    const key = await register('bob')
+    const make = { key, body: { name: 'Shop' }, headers: { 'idempotency-key': 'once' } }
+    const made = await server.ok<{ session: { id: string } }>('POST', '/api/sessions', make)
+    const { apiKey } = await server.ok<{ apiKey: string }>('POST', '/api/auth/api-keys', {
+      key,
+      body: { name: 'Reader', scopes: ['messages:read'] },
+    })
+    const answers: [string, Promise<Answer>, number][] = [
+      ['replayed', server.call('POST', '/api/sessions', make), 201],
+      ['not there', server.call('GET', '/api/sessions/nothing', { key }), 404],
+      ['not valid', server.call('POST', '/api/sessions', { key, body: { nmae: 'x' } }), 400],
+      ['not in this state', server.call('GET', `/api/sessions/${made.session.id}/qr?wait=0`, { key }), 400],
+      ['not allowed', server.call('GET', '/api/sessions', { key: apiKey }), 403],
+      ['not found out what', server.call('GET', '/api/sessions?limit=x', { key }), 400],
+      ['pulled', server.call('GET', '/api/events', { key }), 200],
+    ]
+    for (const [what, asked, status] of answers) {
+      const answer = await asked
+      const [limit, remaining] = told(answer)
+      expect({ what, status: answer.status, limit }).toEqual({ what, status, limit: 100 })
+      expect(remaining).toBeWithin(80, 100)
+    }
+    const stream = await fetch(`${server.url}/api/events/stream`, { headers: { 'x-api-key': key } })
+    expect([stream.status, stream.headers.get('ratelimit-limit')]).toEqual([200, '100'])
+    await stream.body?.cancel()
+  })
+
   test('failed ones count, WebSockets and tickets too', async () => {
     await start({ '--plan-free': 'requests=4' })
     const key = await register('bob')
