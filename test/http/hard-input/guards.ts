@@ -3,11 +3,12 @@
  * controls alone), and the test that fails without it.
  */
 import type { Change } from '../../crash/guards'
+import { AUDIT_GUARDS } from '../audit-guards'
 
 export type Guarded = {
   changes: readonly [Change, ...Change[]]
   /** Below `test/http`. */
-  file: 'hard-input' | 'matrix' | 'tenants'
+  file: 'hard-input' | 'matrix' | 'tenants' | 'audit' | '../storage/audit'
   /** The beginning of the test's name; of a row, its number. */
   test: number | string
 }
@@ -233,4 +234,5 @@ export const HARD_GUARDS: Record<string, Guarded> = {
     file: 'tenants',
     test: 'what is counted',
   },
+  ...AUDIT_GUARDS,
 }
