@@ -144,7 +144,15 @@ export async function measureGet({ options }: BenchWorld): Promise<Row[]> {
       goal: '≤ 3 × Bun.serve',
       meets: (wabun, raw) => wabun <= 3 * raw,
     },
-    { name: '… CPU', unit: 'µs', wabun: cpu.wabun, raw: cpu.raw, goal: '', meets: null },
+    // The client shares the machine, so the rate of the faster side is partly the client's; this is the server's alone.
+    {
+      name: '… CPU of the server',
+      unit: 'µs',
+      wabun: cpu.wabun,
+      raw: cpu.raw,
+      goal: '≤ 2.5 × Bun.serve',
+      meets: (wabun, raw) => wabun <= 2.5 * raw,
+    },
     ...(express
       ? [
           {
@@ -155,7 +163,14 @@ export async function measureGet({ options }: BenchWorld): Promise<Row[]> {
             goal: '≥ 3 × Express',
             meets: (wabun: number, raw: number) => wabun >= 3 * raw,
           },
-          { name: '… CPU', unit: 'µs', wabun: cpu.wabun, raw: cpu.express, goal: '', meets: null },
+          {
+            name: '… CPU of the server',
+            unit: 'µs',
+            wabun: cpu.wabun,
+            raw: cpu.express,
+            goal: '',
+            meets: null,
+          },
         ]
       : [
           {
