@@ -4,6 +4,7 @@ import { Elysia } from 'elysia'
 import type { SessionId } from '../domain/ids'
 import type { Session } from '../domain/session'
 import type { Guard } from '../http/guard'
+import { readLargeJson } from '../http/json'
 import type { Clock } from '../lib/clock'
 import type { Log } from '../lib/log'
 import type { SandboxOptions } from '../sandbox/sandbox'
@@ -52,7 +53,7 @@ export async function embedSandbox(parts: {
       mediaCa: sandbox.caPem,
     },
     routes: (find) => (guard) =>
-      new Elysia({ normalize: false }).use(guard).guard({ access: 'admin' }, (app) =>
+      new Elysia({ normalize: false }).use(guard).guard({ access: 'admin', parse: readLargeJson }, (app) =>
         app.use(
           sandboxRoutes({
             sandbox,

@@ -82,6 +82,8 @@ export function guard(parts: GuardParts) {
   }))
   return counted.macro('access', (access: Access | readonly Access[]) => ({
     detail: { [ACCESS]: access } as object,
+    // Comes after a route's own: a body that no route has asked for is not read, whoever sends it.
+    parse: () => null,
     // What is taken out of the context here is all of it that Elysia makes: handing it on whole would cost cookies and more.
     transform: async ({ query, request, route, server, set }: GuardContext) => {
       const principal = await identified(request, query, server)

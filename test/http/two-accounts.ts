@@ -53,6 +53,7 @@ export type Route = {
   isPublic: boolean
   isSocket: boolean
   scopes: string[]
+  takesBody: boolean
   example: unknown
 }
 
@@ -99,6 +100,7 @@ export async function routesOf(server: TestApp): Promise<Route[]> {
       isPublic: operation.security.length === 0,
       isSocket: '101' in operation.responses,
       scopes: operation['x-scopes'] ?? [],
+      takesBody: operation.requestBody !== undefined,
       example: operation.requestBody?.content['application/json']?.example,
     })),
   )

@@ -179,6 +179,11 @@ export const HARD_GUARDS: Record<string, Guarded> = {
   ),
   'Idempotency-Keys': row(91, change('http/idempotent.ts', 'if (!KEY.test(given)) {', 'if (false) {')),
 
+  'bodies that nobody asked for': {
+    changes: [change('http/guard.ts', 'parse: () => null,', '')],
+    file: 'matrix',
+    test: 'a body that no route has asked for',
+  },
   'scopes of routes': {
     changes: [
       change('http/guard.ts', "if (missing) throw fail('FORBIDDEN', { requiredScope: missing })", ''),
