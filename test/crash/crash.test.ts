@@ -2,7 +2,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { runRounds, startCrashRig } from './rig'
 
-setDefaultTimeout(120_000)
+setDefaultTimeout(300_000)
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000)
 
 test(`nothing is lost or doubled over kill -9, inbound and outbound (seed ${seed})`, async () => {
@@ -20,7 +20,11 @@ test(`nothing is lost or doubled over kill -9, inbound and outbound (seed ${seed
 test(`control: raw Baileys in the same rig loses messages (seed ${seed})`, async () => {
   const rig = await startCrashRig({ seed, guard: 'off' })
   try {
-    expect((await runRounds(rig, 'inbound', 4)).lost.length).toBeGreaterThan(0)
+    const lost: string[] = []
+    // Mostly the first; a kill may come when all has been told.
+    for (let round = 0; round < 30 && lost.length === 0; round++)
+      lost.push(...(await runRounds(rig, 'inbound', 1)).lost)
+    expect(lost.length).toBeGreaterThan(0)
   } finally {
     await rig.stop()
   }
