@@ -43,7 +43,10 @@ export async function drained(options: DrainOptions): Promise<Drained> {
     await gateway.start()
     const [id = ''] = await pairAll(gateway, sandbox, [us])
     if (gateway === wabun)
-      await wabun.api('PUT', `/api/sessions/${id}/settings`, { settings: { webhookUrl: sink.url } })
+      await wabun.api('PUT', `/api/sessions/${id}/settings`, {
+        // More cuts than a session would put up with, and no long waits between them.
+        settings: { webhookUrl: sink.url, maxReconnectAttempts: 0, reconnectInterval: 1_000 },
+      })
     await gateway.kill()
     const texts = Array.from({ length: messages }, (_, n) => `while you were away ${n}`)
     for (let from = 0; from < messages; from += PIECE) {
