@@ -81,8 +81,9 @@ const LONGEST = 2_000
 const known = new Set<string>()
 function plant(name: string, kind: 'key' | 'text', value: unknown): void {
   if (typeof value !== 'string' || value.length < SHORTEST || value.length > LONGEST) return
-  // Filling, and single words that the product may say itself.
-  if (new Set(value).size < 5 || /^[A-Za-z]+$/.test(value) || known.has(value)) return
+  // Filling, words that the product may say itself, and addresses that give nothing away.
+  if (new Set(value).size < 5 || /^[A-Za-z]+$|^[A-Za-z ]{1,15}$/.test(value) || known.has(value)) return
+  if (name === 'proxyUrl' && !value.includes('@')) return
   known.add(value)
   append('secrets', JSON.stringify({ name, kind, value }))
 }
