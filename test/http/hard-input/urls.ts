@@ -12,7 +12,11 @@ import { FRIEND, type HardRig, OUTSIDE } from './rig'
 import { type HardRow, row } from './row'
 
 /** None of them may be asked, whatever it is for. */
-async function forbidden(rig: HardRig, urls: readonly string[]): Promise<void> {
+async function forbidden(
+  rig: HardRig,
+  urls: readonly string[],
+  ...also: readonly 'as a proxy it may be'[]
+): Promise<void> {
   const sessionId = await rig.linked()
   const says = new Set<string>()
   for (const url of urls) {
@@ -25,6 +29,15 @@ async function forbidden(rig: HardRig, urls: readonly string[]): Promise<void> {
     ] as const) {
       const refused = await rig.refused(method, path, { body }, [400, 'WEBHOOK_URL_FORBIDDEN'])
       says.add(refused.body.error)
+    }
+    // A proxy is a place as well; a user and a password belong to it, and its ports are its own.
+    if (!also.includes('as a proxy it may be')) {
+      const settings = { name: 'a', settings: { proxyUrl: url } }
+      const proxied = await rig.refused('POST', '/api/sessions', { body: settings }, [
+        400,
+        'PROXY_URL_FORBIDDEN',
+      ])
+      expect(proxied.body.error).toBe(errorRow('PROXY_URL_FORBIDDEN').says)
     }
     const body = { sessionId, to: FRIEND, imageUrl: url }
     const refused = await rig.refused('POST', '/api/messages/send/image', { body }, [
@@ -208,14 +221,14 @@ export const URL_ROWS: readonly HardRow[] = [
       'https://',
     ]),
   ),
-  row(37, 'names and passwords', (rig) =>
-    forbidden(rig, [
-      'https://user:pass@example.com/',
-      'https://user@example.com/',
-      'https://:pass@example.com/',
-      'https://example.com@127.0.0.1/',
-    ]),
-  ),
+  row(37, 'names and passwords', async (rig) => {
+    await forbidden(
+      rig,
+      ['https://user:pass@example.com/', 'https://user@example.com/', 'https://:pass@example.com/'],
+      'as a proxy it may be',
+    )
+    await forbidden(rig, ['https://example.com@127.0.0.1/'])
+  }),
   row(38, 'ports of other services', (rig) =>
     forbidden(
       rig,
