@@ -179,6 +179,10 @@ function stringEnd(text: string, from: number): number {
 function unsafeText(value: unknown, path: string): string | null {
   if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? path || '/' : null
   if (typeof value !== 'object' || value === null) return null
+  // Elysia writes what it refuses into a sentence, which fails where the caller's own value stands in the place of a method.
+  if (Object.hasOwn(value, 'toString') || Object.hasOwn(value, 'valueOf')) {
+    Object.defineProperty(value, Symbol.toPrimitive, { value: () => '[object Object]' })
+  }
   for (const [key, inner] of Object.entries(value)) {
     if (key.includes('\0') || !key.isWellFormed()) return path || '/'
     const found = unsafeText(inner, `${path}/${key}`)

@@ -1,5 +1,5 @@
 /**
- * The routes of a real server, as an account of the free plan: good requests of the document with their bodies, paths and
+ * The routes of a real server, as an account with a linked session: good requests of the document with their bodies, paths and
  * queries changed. Every answer has one of the two shapes, and none is an internal error.
  */
 import { type CallOptions, startApp, type TestApp } from '../harness/app'
@@ -10,9 +10,12 @@ import type { Target } from './run'
 
 type Input = { method: string; path: string; options: CallOptions }
 
-/** They take a password, whose hash is meant to cost what it costs; or hold the answer until something happens. */
+/**
+ * They take a password, whose hash is meant to cost what it costs; end the key or the session that all the others need; or
+ * hold the answer until something happens.
+ */
 const APART =
-  /^(POST \/api\/auth\/(register|login|change-password)|DELETE \/api\/auth\/account|GET .*\/(ws|stream))/
+  /^(POST \/api\/auth\/(register|login|change-password|regenerate-api-key)|DELETE \/api\/(auth\/account|sessions)|POST .*\/(stop|restart|logout|clear-auth|pause)$|GET .*\/(qr|ws|stream)$)/
 const QUERIES = [
   'limit',
   'offset',
@@ -28,10 +31,11 @@ const QUERIES = [
 ]
 
 function makeFor(routes: readonly Route[], own: readonly string[]) {
+  const [first = ''] = own
   const part = (chance: Chance): string =>
     encodeURIComponent(
-      (chance.oneIn(2)
-        ? chance.of(own)
+      (!chance.oneIn(4)
+        ? first
         : chance.oneIn(2)
           ? mutated(chance, chance.of(own))
           : chance.of(STRANGE)
@@ -40,7 +44,7 @@ function makeFor(routes: readonly Route[], own: readonly string[]) {
   const bodyOf = (chance: Chance, example: unknown): CallOptions => {
     const body: Record<string, unknown> =
       typeof example === 'object' && example !== null ? { ...example } : { name: 'x' }
-    if ('sessionId' in body && chance.oneIn(2)) body.sessionId = chance.of(own)
+    if ('sessionId' in body && !chance.oneIn(10)) body.sessionId = first
     for (let left = chance.below(4); left > 0; left -= 1) {
       const name = chance.oneIn(4) ? chance.of(STRANGE) : chance.of(['sessionId', ...Object.keys(body)])
       if (chance.oneIn(3)) delete body[name]
@@ -50,7 +54,9 @@ function makeFor(routes: readonly Route[], own: readonly string[]) {
     const type = chance.oneIn(30)
       ? chance.of(['text/plain', 'multipart/form-data; boundary=B', ''])
       : 'application/json'
-    return { raw: chance.oneIn(5) ? mutated(chance, text) : text, headers: { 'content-type': type } }
+    // Nobody waits for WhatsApp here.
+    const headers = { 'content-type': type, prefer: 'respond-async' }
+    return { raw: chance.oneIn(5) ? mutated(chance, text) : text, headers }
   }
   return (chance: Chance): Input => {
     const { method, path, example } = chance.of(routes)
@@ -77,10 +83,23 @@ const open = async () => {
     key,
     body: { name: 'x' },
   })
+  const id = made.session.id
+  const [phone, friend] = ['491703390001', '1234567890']
+  await server.phone(phone)
+  await server.phone(friend)
+  await server.ok('POST', `/api/sessions/${id}/start`, { key })
+  const { qrText } = await server.ok<{ qrText: string }>('GET', `/api/sessions/${id}/qr`, { key })
+  await server.ok('POST', `/sandbox/phones/${phone}/scan`, { body: { qr: qrText } })
+  for (let status = ''; status !== 'connected'; ) {
+    const { session } = await server.ok<{ session: { status: string } }>('GET', `/api/sessions/${id}`, {
+      key,
+    })
+    status = session.status
+  }
   const routes = (await routesOf(server)).filter(
     ({ route, scopes }) => !APART.test(route) && !scopes.includes('admin'),
   )
-  const make = makeFor(routes, [made.session.id, '3EB0C767D26A8B5F1A2B', 'f'.repeat(32)])
+  const make = makeFor(routes, [id, '3EB0C767D26A8B5F1A2B', 'f'.repeat(32)])
   let seen = 0
 
   async function take({ method, path, options }: Input): Promise<void> {
@@ -89,6 +108,8 @@ const open = async () => {
       key,
     })
     const isFile = typeof body === 'string'
+    if (status === 401 && !path.startsWith('/api/auth/refresh'))
+      throw new Error('The key does not count any more')
     if (status === 500) throw new Error(`Internal error: ${JSON.stringify(body)}`)
     if (status >= 400 && (isFile || body.success !== false || !body.code))
       throw new Error(`No envelope: ${status}`)

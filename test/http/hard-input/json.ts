@@ -63,6 +63,14 @@ export const JSON_ROWS: readonly HardRow[] = [
       await create(rig, raw(`{"name":"a","settings":{"${key}":{"polluted":true}}}`), wrong())
     }
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
+    for (const name of [
+      { toString: 1 },
+      { valueOf: null, toString: [] },
+      [{ toString: {} }],
+      { toJSON: 1 },
+    ]) {
+      await create(rig, { body: { name } }, wrong('/name'))
+    }
   }),
   row(11, 'a key twice', async (rig) => {
     await create(rig, raw('{"name":"a","name":"b"}'), INVALID_JSON)
