@@ -6,6 +6,8 @@ type Planted = { name: string; kind: 'key' | 'text'; value: string }
 
 /** What is no secret although it looks like one or was handed over as one. */
 const HARMLESS: readonly RegExp[] = [/^status@broadcast$/, /^me$/]
+/** The test of the log itself shows with these lines that a secret is found. */
+const CONTROL = 'A control of this test'
 /** Whatever the tests are about, these have no place in a line. */
 const FORBIDDEN: Record<string, RegExp> = {
   'API key': /wapi_[A-Za-z0-9_-]{12,}/g,
@@ -44,6 +46,9 @@ export function searchIn(directory: string): {
   const read = (file: string): string =>
     existsSync(join(directory, file)) ? readFileSync(join(directory, file), 'utf8') : ''
   const lines = read('lines')
+    .split('\n')
+    .filter((line) => !line.includes(CONTROL))
+    .join('\n')
   const refusals = read('refusals')
   const secrets = read('secrets')
     .split('\n')
