@@ -162,6 +162,13 @@ export const vault = sqliteTable(
   (t) => [uniqueIndex('vault_by_id').on(t.session, t.type, t.id)],
 )
 
+export const plaintexts = sqliteTable('plaintexts', {
+  number: integer('number').primaryKey(),
+  session: integer('session').notNull(),
+  id: text('id').notNull(),
+  value: bytes('value').notNull(),
+})
+
 export const inbox = sqliteTable(
   'inbox',
   {

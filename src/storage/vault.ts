@@ -8,6 +8,7 @@ import { type InboxRow, type SessionVault, VaultFenced, type Vaults } from '../d
 import type { Clock } from '../lib/clock'
 import type { GroupCommit, Tx } from './group-commit'
 import { type NumberedSession, type Numbers, SessionGone } from './numbers'
+import { createPlaintexts, PLAINTEXT } from './plaintexts'
 import { placeOf } from './seal'
 
 /**
@@ -47,6 +48,7 @@ export function createVaults(parts: {
   const drop = database.prepare<unknown, [number, string, string]>(
     'DELETE FROM vault WHERE session = ? AND type = ? AND id = ?',
   )
+  const plaintexts = createPlaintexts(database)
   const dropAll = database.prepare<unknown, [number]>('DELETE FROM vault WHERE session = ?')
   const addInbox = database.prepare<unknown, [number, number, number, Uint8Array]>(
     'INSERT INTO inbox (id, session, at, stanza) VALUES (?, ?, ?, ?)',
@@ -114,12 +116,15 @@ export function createVaults(parts: {
             if (known !== null) found.set(id, known.slice())
             continue
           }
-          const row = read.get(session.number, type, id)
-          if (!row) {
+          const sealed =
+            type === PLAINTEXT
+              ? plaintexts.read(session.number, id)
+              : (read.get(session.number, type, id)?.value ?? null)
+          if (!sealed) {
             note(type, id, null)
             continue
           }
-          const value = session.sealer.open(row.value, placeOfKey(sessionId, type, id))
+          const value = session.sealer.open(sealed, placeOfKey(sessionId, type, id))
           note(type, id, value)
           found.set(id, value)
         }
@@ -127,7 +132,9 @@ export function createVaults(parts: {
       },
       ids(type) {
         const session = numbers.session(sessionId)
-        return session ? idsOf.all(session.number, type).map((row) => row.id) : []
+        if (!session) return []
+        if (type === PLAINTEXT) return plaintexts.ids(session.number)
+        return idsOf.all(session.number, type).map((row) => row.id)
       },
       async commit(writes) {
         check()
@@ -136,7 +143,11 @@ export function createVaults(parts: {
             for (const { type, id, value } of writes) note(type, id, value)
           })
           for (const { type, id, value } of writes) {
-            if (value) put.run(number, type, id, sealer.seal(value, placeOfKey(sessionId, type, id)))
+            const sealed = value && sealer.seal(value, placeOfKey(sessionId, type, id))
+            if (type === PLAINTEXT) {
+              if (sealed) plaintexts.put(number, id, sealed)
+              else plaintexts.drop(tx, number, id)
+            } else if (sealed) put.run(number, type, id, sealed)
             else drop.run(number, type, id)
           }
         })
@@ -175,6 +186,7 @@ export function createVaults(parts: {
         const session = numbers.session(sessionId, tx)
         if (!session) return
         dropAll.run(session.number)
+        plaintexts.forget(tx, session.number)
         dropInboxAll.run(session.number)
         tx.afterCommit(onErased)
       })
@@ -184,6 +196,7 @@ export function createVaults(parts: {
     },
     forget(tx, session, sessionId) {
       dropAll.run(session)
+      plaintexts.forget(tx, session)
       dropInboxAll.run(session)
       tx.afterCommit(() => fence(sessionId))
     },

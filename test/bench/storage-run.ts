@@ -17,8 +17,8 @@ const textOf = (n: number): string => `Hello, this is message ${n} of an ordinar
 function sizeOf(file: string): number {
   const database = new Database(file)
   // Plaintexts for stanzas that come twice are there for ten minutes, however many messages come.
-  if (database.query("SELECT 1 FROM sqlite_schema WHERE name = 'vault'").get() !== null)
-    database.run("DELETE FROM vault WHERE type = 'plaintext'")
+  if (database.query("SELECT 1 FROM sqlite_schema WHERE name = 'plaintexts'").get() !== null)
+    database.run('DELETE FROM plaintexts')
   database.run('PRAGMA wal_checkpoint(TRUNCATE)')
   database.run('VACUUM')
   database.run('PRAGMA wal_checkpoint(TRUNCATE)')

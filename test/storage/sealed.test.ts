@@ -16,6 +16,10 @@ const SEALED: Record<string, readonly ((storage: Storage) => unknown)[]> = {
     (storage) => storage.vaults.open(SESSION).get('creds', ['a']),
     (storage) => storage.vaults.open(SESSION).get('creds', ['b']),
   ],
+  'plaintexts.value': [
+    (storage) => storage.vaults.open(SESSION).get('plaintext', ['a']),
+    (storage) => storage.vaults.open(SESSION).get('plaintext', ['b']),
+  ],
   'inbox.stanza': [(storage) => storage.vaults.open(SESSION).inbox()],
   'messages.body': [
     (storage) => storage.messages.get(SESSION, 'M1'),
@@ -85,7 +89,9 @@ beforeEach(async () => {
   for (const session of [SESSION, OTHER]) {
     const vault = storage.vaults.open(session)
     await vault.commit(
-      ['a', 'b'].map((id) => ({ type: 'creds', id, value: Buffer.from(`${id} of ${session}`) })),
+      ['creds', 'plaintext'].flatMap((type) =>
+        ['a', 'b'].map((id) => ({ type, id, value: Buffer.from(`${type} ${id} of ${session}`) })),
+      ),
     )
     await vault.receive(Buffer.from('first'))
     await vault.receive(Buffer.from('second'))
@@ -124,7 +130,12 @@ function look<T>(work: (database: Database) => T): T {
 }
 
 /** Where there are more rows than the two that are swapped and read. */
-const ROWS: Record<string, string> = { vault: 'session = 1', inbox: 'session = 1', journal: 'seq <= 2' }
+const ROWS: Record<string, string> = {
+  vault: 'session = 1',
+  plaintexts: 'session = 1',
+  inbox: 'session = 1',
+  journal: 'seq <= 2',
+}
 
 /** Puts two values of a column into each other's row. */
 function swap(table: string, column: string): void {

@@ -2,7 +2,9 @@ import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { VaultFenced } from '../../src/domain/ownership'
+import { type SessionVault, VaultFenced } from '../../src/domain/ownership'
+import { migrate } from '../../src/storage/migrate'
+import { MIGRATIONS } from '../../src/storage/migrations/index'
 import type { Storage } from '../../src/storage/open'
 import { createSealer, deriveKey, SEAL_OVERHEAD, Unsealable } from '../../src/storage/seal'
 import {
@@ -103,6 +105,88 @@ describe('keys', () => {
     expect(found('a')).toBeUndefined()
     await vault.commit([{ type: 'identity-key', id: 'a', value: bytes('other') }])
     expect(found('a')).toBe('other')
+  })
+
+  test('that are plaintexts are like any others, in a table without an index', async () => {
+    const write = (vault: SessionVault, id: string, value: string | null) =>
+      vault.commit([
+        { type: 'session', id: 'a', value: bytes(`ratchet of ${id}`) },
+        { type: 'plaintext', id, value: value === null ? null : bytes(value) },
+      ])
+    const seen = (vault: SessionVault) =>
+      vault
+        .ids('plaintext')
+        .sort()
+        .map((id) => [id, text(vault.get('plaintext', [id]).get(id))])
+    let vault = storage.vaults.open(SESSION)
+    let other = storage.vaults.open(OTHER)
+    for (const id of ['a', 'b', 'c']) await write(vault, id, `said ${id}`)
+    await write(other, 'a', 'of another')
+    await write(vault, 'b', 'said again')
+    await write(vault, 'c', null)
+    await write(vault, 'never', null)
+    const expected = [
+      ['a', 'said a'],
+      ['b', 'said again'],
+    ]
+    expect(seen(vault)).toEqual(expected)
+    await storage.close()
+    storage = rig.open()
+    vault = storage.vaults.open(SESSION)
+    other = storage.vaults.open(OTHER)
+    expect([seen(vault), seen(other)]).toEqual([expected, [['a', 'of another']]])
+    expect(text(vault.get('session', ['a']).get('a'))).toBe('ratchet of never')
+    await write(vault, 'd', 'said d')
+    expect(seen(vault)).toEqual([...expected, ['d', 'said d']])
+    await storage.ledger.commit([
+      { change: { kind: 'session_deleted', sessionId: SESSION }, events: [makeEvent('session.deleted')] },
+    ])
+    await storage.vaults.wipe(OTHER)
+    await write(storage.vaults.open(OTHER), 'e', 'said e')
+    await storage.close()
+    const database = new Database(rig.file)
+    expect(
+      database
+        .query("SELECT id FROM plaintexts UNION ALL SELECT id FROM vault WHERE type = 'plaintext'")
+        .all(),
+    ).toEqual([{ id: 'e' }])
+    database.close()
+    storage = rig.open()
+  })
+
+  test('that are plaintexts of the release before are moved', () => {
+    const database = new Database(':memory:', { strict: true })
+    migrate(database, 1, MIGRATIONS.slice(0, 10))
+    const add = database.prepare('INSERT INTO vault (session, type, id, value) VALUES (?, ?, ?, ?)')
+    add.run(1, 'session', 'a', bytes('ratchet'))
+    add.run(1, 'plaintext', 'a', bytes('one'))
+    add.run(2, 'plaintext', 'a', bytes('two'))
+    migrate(database, 2)
+    const rows = (table: string) =>
+      database
+        .query<{ session: number; id: string; value: Uint8Array }, []>(
+          `SELECT session, id, value FROM ${table} ORDER BY session`,
+        )
+        .all()
+        .map(({ session, id, value }) => [session, id, text(value)])
+    expect(rows('vault')).toEqual([[1, 'a', 'ratchet']])
+    expect(rows('plaintexts')).toEqual([
+      [1, 'a', 'one'],
+      [2, 'a', 'two'],
+    ])
+    database.close()
+  })
+
+  test('that are plaintexts and did not reach the disk are not there', async () => {
+    const vault = storage.vaults.open(SESSION)
+    const refused = vault.commit([
+      { type: 'plaintext', id: 'x', value: bytes('unwritten') },
+      { type: null as unknown as string, id: 'c', value: bytes('key') },
+    ])
+    await expect(refused).rejects.toThrow()
+    expect(vault.get('plaintext', ['x']).size).toBe(0)
+    await vault.commit([{ type: 'plaintext', id: 'x', value: bytes('written') }])
+    expect(text(vault.get('plaintext', ['x']).get('x'))).toBe('written')
   })
 
   test('survive a restart, also of a session that nobody has created', async () => {

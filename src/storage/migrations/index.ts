@@ -8,6 +8,7 @@ import accounts from './0007_accounts.sql' with { type: 'text' }
 import proxy from './0008_proxy.sql' with { type: 'text' }
 import keys from './0009_keys.sql' with { type: 'text' }
 import audit from './0010_audit.sql' with { type: 'text' }
+import plaintexts from './0011_plaintexts.sql' with { type: 'text' }
 
 /** Every step of the schema, oldest first; embedded, so that one binary is enough. A step that was released never changes. */
 export const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -21,4 +22,5 @@ export const MIGRATIONS: readonly { name: string; sql: string }[] = [
   { name: '0008_proxy', sql: proxy },
   { name: '0009_keys', sql: keys },
   { name: '0010_audit', sql: audit },
+  { name: '0011_plaintexts', sql: plaintexts },
 ]
