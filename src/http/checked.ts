@@ -11,12 +11,16 @@ export type SchemaError = {
   schema?: { anyOf?: { const?: unknown }[]; pattern?: string; title?: string }
 }
 
+/** Fields of an answer; a list of a hundred thousand wrong entries is told by its first. */
+const MOST_FIELDS = 50
+
 /** One sentence per field. */
 export function problemsOf(errors: Iterable<SchemaError>): FieldProblem[] {
   const fields = new Map<string, FieldProblem>()
   for (const each of errors) {
     const path = each.path || '/'
     if (!fields.has(path)) fields.set(path, { path, message: sentence(each) })
+    if (fields.size >= MOST_FIELDS) break
   }
   return [...fields.values()]
 }

@@ -115,8 +115,8 @@ export function parseJson(text: string): unknown {
 
 /** Fails with `VALIDATION_ERROR` when a string or key anywhere in it holds what cannot be stored. */
 export function checkText(value: unknown): void {
-  const unsafe = unsafeText(value, '')
-  if (unsafe === null) return
+  if (isStorable(value)) return
+  const unsafe = unsafeText(value, '') ?? '/'
   throw fail('VALIDATION_ERROR', {
     fields: [
       {
@@ -129,6 +129,9 @@ export function checkText(value: unknown): void {
 
 class ShapeError extends Error {}
 
+const [QUOTE, COMMA] = [0x22, 0x2c]
+const [OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
+
 /** `JSON.parse` keeps the last of two equal keys and nests without limit; both are refused before it runs. */
 function checkShape(text: string): void {
   /** One entry per open bracket: the keys seen in an object, null in an array. */
@@ -136,8 +139,8 @@ function checkShape(text: string): void {
   let keyNext = false
   let keys = 0
   for (let at = 0; at < text.length; at += 1) {
-    const char = text[at]
-    if (char === '"') {
+    const char = text.charCodeAt(at)
+    if (char === QUOTE) {
       const end = stringEnd(text, at)
       if (keyNext) {
         noteKey(open.at(-1), text.slice(at, end + 1))
@@ -146,14 +149,14 @@ function checkShape(text: string): void {
       }
       keyNext = false
       at = end
-    } else if (char === '{' || char === '[') {
+    } else if (char === OPEN_OBJECT || char === OPEN_ARRAY) {
       if (open.length >= MAX_DEPTH) throw new ShapeError(`The body is nested deeper than ${MAX_DEPTH} levels`)
-      open.push(char === '{' ? new Set() : null)
-      keyNext = char === '{'
-    } else if (char === '}' || char === ']') {
+      open.push(char === OPEN_OBJECT ? new Set() : null)
+      keyNext = char === OPEN_OBJECT
+    } else if (char === CLOSE_OBJECT || char === CLOSE_ARRAY) {
       open.pop()
       keyNext = false
-    } else if (char === ',') keyNext = open.at(-1) instanceof Set
+    } else if (char === COMMA) keyNext = open.at(-1) instanceof Set
   }
 }
 
@@ -175,16 +178,32 @@ function stringEnd(text: string, from: number): number {
   return text.length
 }
 
-/** Path of the first string that holds NUL or a lone surrogate, or null. */
-function unsafeText(value: unknown, path: string): string | null {
-  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? path || '/' : null
-  if (typeof value !== 'object' || value === null) return null
+const isText = (text: string): boolean => !text.includes('\0') && text.isWellFormed()
+
+/** Whether no string or key in it holds NUL or half of a surrogate pair. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return isText(value)
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) if (!isStorable(value[at])) return false
+    return true
+  }
   // Elysia writes what it refuses into a sentence, which fails where the caller's own value stands in the place of a method.
   if (Object.hasOwn(value, 'toString') || Object.hasOwn(value, 'valueOf')) {
     Object.defineProperty(value, Symbol.toPrimitive, { value: () => '[object Object]' })
   }
+  for (const key of Object.keys(value)) {
+    if (!isText(key) || !isStorable((value as Record<string, unknown>)[key])) return false
+  }
+  return true
+}
+
+/** Path of the first string that cannot be stored, or null. */
+function unsafeText(value: unknown, path: string): string | null {
+  if (typeof value === 'string') return isText(value) ? null : path || '/'
+  if (typeof value !== 'object' || value === null) return null
   for (const [key, inner] of Object.entries(value)) {
-    if (key.includes('\0') || !key.isWellFormed()) return path || '/'
+    if (!isText(key)) return path || '/'
     const found = unsafeText(inner, `${path}/${key}`)
     if (found !== null) return found
   }

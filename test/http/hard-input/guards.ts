@@ -29,11 +29,8 @@ export const HARD_GUARDS: Record<string, Guarded> = {
   'keys in all': row(13, json('if (keys > MAX_KEYS_IN_ALL) throw', 'if (false) throw')),
   'size of a stream': row(14, json('if (size > maxBytes) throw', 'if (false) throw')),
   'UTF-8': row(15, json("new TextDecoder('utf-8', { fatal: true })", "new TextDecoder('utf-8')")),
-  'NUL in texts': row(16, json("value.includes('\\0') ||", '')),
-  'whole characters': row(
-    17,
-    json("value.includes('\\0') || !value.isWellFormed()", "value.includes('\\0')"),
-  ),
+  'NUL in texts': row(16, json("!text.includes('\\0') && text.isWellFormed()", 'text.isWellFormed()')),
+  'whole characters': row(17, json(' && text.isWellFormed()', '')),
   'content types': row(20, json("if (type.trim() !== 'application/json') throw", 'if (false) throw')),
   'compressed bodies': row(22, json("if (encoding !== null && encoding !== 'identity') {", 'if (false) {')),
   'parts of a form': row(

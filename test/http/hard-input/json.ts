@@ -88,6 +88,14 @@ export const JSON_ROWS: readonly HardRow[] = [
     await create(rig, raw(keys(1_001)), INVALID_JSON)
     await create(rig, raw(keys(1_000)), wrong())
     await create(rig, raw(keys(10, 10_001)), INVALID_JSON)
+    // Half a million wrong entries are told by their first fifty.
+    const people = {
+      sessionId: 'x',
+      audience: new Array(500_000).fill(1),
+      content: { type: 'text', text: 'x' },
+    }
+    const told = await rig.refused('POST', '/api/messages/send/status', { body: people }, wrong())
+    expect(told.paths.length).toBeLessThanOrEqual(50)
   }),
   row(14, 'a body above 1 MiB, with its length and without', async (rig) => {
     const large = JSON.stringify({ name: 'a'.repeat(2 ** 21) })
