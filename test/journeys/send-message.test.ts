@@ -48,6 +48,15 @@ test('a LID and a phone number reach the same person in the same chat', async ()
   await ada.waitForMessage(({ id: arrived }) => arrived === byNumber.id)
 })
 
+test('a note to oneself reaches the own phone, and so does the next', async () => {
+  for (const text of ['first note', 'second note']) {
+    const note = await send(text, { to: phoneJid('4915111111111') })
+    expect(note).toMatchObject({ status: 'sent', chat: ours.lid })
+    const got = await ours.waitForMessage(({ id: arrived }) => arrived === note.id)
+    expect(got.content).toEqual({ type: 'text', text })
+  }
+})
+
 test('a number without a phone is not on WhatsApp', async () => {
   const nobody = { to: phoneJid('4915199999999') }
   expect(send('x', nobody)).rejects.toMatchObject({ code: 'NUMBER_NOT_ON_WHATSAPP' })

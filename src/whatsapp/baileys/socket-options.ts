@@ -15,6 +15,7 @@ import { createCache } from './caches'
 import { baileysLogger } from './logger'
 import type { Route } from './route'
 import type { Endpoint } from './trust'
+import { onceEachDevice } from './upstream/once-each-device'
 
 const MINUTE = 60_000
 
@@ -79,7 +80,7 @@ export function socketOptions(options: SocketOptions): UserFacingSocketConfig {
     // Own messages are sent by `relayMessage`, which has no echo; those of other devices come as messages.
     emitOwnEvents: true,
     fireInitQueries: true,
-    patchMessageBeforeSending: (message) => message,
+    patchMessageBeforeSending: onceEachDevice,
     generateHighQualityLinkPreview: false,
     linkPreviewImageThumbnailWidth: 192,
     countryCode: 'US',
