@@ -34,8 +34,8 @@ export const nonceOf = (sealed: Uint8Array): Uint8Array => sealed.subarray(HEAD,
 
 /** Joins the parts of a place; the separator occurs in none of them unescaped. */
 export function placeOf(...parts: readonly string[]): string {
-  let place = ''
-  for (const [index, part] of parts.entries()) place += index === 0 ? escaped(part) : `|${escaped(part)}`
+  let place = escaped(parts[0] ?? '')
+  for (let n = 1; n < parts.length; n += 1) place += `|${escaped(parts[n] ?? '')}`
   return place
 }
 
@@ -50,13 +50,13 @@ const nonces = new Uint8Array(NONCE * 256)
 let nextNonce = nonces.length
 
 /** Random numbers are drawn in bulk: one call to the system for each nonce costs more than the encryption. */
-function drawNonce(into: Uint8Array, at: number): void {
+function drawNonce(): Uint8Array {
   if (nextNonce >= nonces.length) {
     randomFillSync(nonces)
     nextNonce = 0
   }
-  into.set(nonces.subarray(nextNonce, nextNonce + NONCE), at)
   nextNonce += NONCE
+  return nonces.subarray(nextNonce - NONCE, nextNonce)
 }
 
 /**
@@ -76,8 +76,9 @@ export function createSealer(key: Uint8Array): Sealer & { readonly id: number } 
       const sealed = Buffer.allocUnsafe(SEAL_OVERHEAD + plain.length)
       sealed[0] = VERSION
       sealed[1] = keyId
-      drawNonce(sealed, HEAD)
-      const cipher = createCipheriv('aes-256-gcm', key, sealed.subarray(HEAD, HEAD + NONCE))
+      const nonce = drawNonce()
+      sealed.set(nonce, HEAD)
+      const cipher = createCipheriv('aes-256-gcm', key, nonce)
       cipher.setAAD(Buffer.from(place))
       sealed.set(cipher.update(plain), HEAD + NONCE)
       cipher.final()
