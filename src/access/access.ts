@@ -63,6 +63,8 @@ export interface Access {
   /** Closes the caller's account for good; what belongs to it is the caller's to remove. Throws `LAST_ADMIN`, `FORBIDDEN`. */
   close(principal: Principal): Promise<void>
 
+  /** Throws `FORBIDDEN` to a caller that does not hold all of its account. */
+  holdsAll(principal: Principal): void
   /** Throws `FORBIDDEN` to a key of some sessions. */
   listKeys(principal: Principal): ApiKey[]
   /** Throws `FORBIDDEN` when the caller may not do all that the new key may. The key itself is shown this once. */

@@ -36,7 +36,7 @@ export function createKeys(parts: {
   upToDate(key: ApiKey): ApiKey
   /** Keys that an account of a plan may have; null = any number. */
   maxKeys?: (plan: User['plan']) => number | null
-}): Pick<Access, 'listKeys' | 'createKey' | 'changeKey' | 'removeKey' | 'regenerateKey'> & {
+}): Pick<Access, 'holdsAll' | 'listKeys' | 'createKey' | 'changeKey' | 'removeKey' | 'regenerateKey'> & {
   make(tenantId: User['id'], name: string, also?: Partial<Pick<ApiKey, 'isDefault'> & KeyLimits>): Made
 } {
   const { accounts, clock, revoked } = parts
@@ -75,6 +75,9 @@ export function createKeys(parts: {
 
   return {
     make,
+    holdsAll(principal) {
+      wholeAccount(accounts, principal)
+    },
     listKeys(principal) {
       if (principal.sessionIds !== null) throw fail('FORBIDDEN', LIMITED)
       return accounts.keysOf(principal.tenantId).map(parts.upToDate)

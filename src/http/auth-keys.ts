@@ -12,7 +12,7 @@ import { readJson } from './json'
 export type KeyRoutesParts = {
   guard: Guard
   gate: SessionGate
-  access: Pick<Access, 'listKeys' | 'createKey' | 'changeKey' | 'removeKey' | 'regenerateKey'>
+  access: Pick<Access, 'holdsAll' | 'listKeys' | 'createKey' | 'changeKey' | 'removeKey' | 'regenerateKey'>
   idempotent: Idempotent
   clock: Clock
 }
@@ -59,18 +59,21 @@ export function keyRoutes({ guard, gate, access, idempotent, clock }: KeyRoutesP
     )
     .post(
       '/api-keys',
-      (context) =>
-        idempotent(
+      (context) => {
+        const { caller, body } = context
+        // Before the first answer is given again: the key in it can do more than who may not make one.
+        wholeAccount(caller)
+        access.holdsAll(caller.principal)
+        return idempotent(
           context,
           async () => {
-            const { caller, body } = context
-            wholeAccount(caller)
             const limits = checkedLimits({ gate, now: clock.now() }, caller, body)
             const { key, apiKey } = await access.createKey(caller.principal, { name: body.name, ...limits })
             return { success: true as const, message: CREATED, key: keyView(key), apiKey }
           },
           201,
-        ),
+        )
+      },
       {
         parse: readJson,
         access: 'account',

@@ -2,6 +2,7 @@
 import { Type } from '@sinclair/typebox'
 import { Elysia } from 'elysia'
 import { AppError, fail } from '../domain/errors'
+import type { SessionId } from '../domain/ids'
 import type { Plans } from '../domain/plans'
 import { SESSION_STATUSES, type Session, type Sessions } from '../domain/session'
 import type { Webhooks } from '../domain/webhook'
@@ -70,27 +71,39 @@ export function sessionRoutes(parts: SessionRoutesParts) {
 
   return new Elysia({ prefix: '/api/sessions', normalize: false })
     .use(guard)
-    .post('/', (context) => idempotent(context, () => create(context.caller, context.body), 201), {
-      access: 'sessions:write',
-      parse: readJson,
-      body: CreateSessionBody,
-      response: {
-        201: answer({
-          message: says('Session created successfully'),
-          session: SessionView,
-          webhookSecret: WebhookSecret,
+    .post(
+      '/',
+      async (context) => {
+        const { caller, set } = context
+        const answer = await idempotent(context, () => create(caller, context.body), 201)
+        const made = supervisor.find(answer.session.id as SessionId)
+        // The first answer given again tells of a session whose list may shut this caller out.
+        const isShut = 'idempotency-replayed' in set.headers && made && !isAdmitted(made, caller.address)
+        if (isShut) throw fail('IP_NOT_ALLOWED')
+        return answer
+      },
+      {
+        access: 'sessions:write',
+        parse: readJson,
+        body: CreateSessionBody,
+        response: {
+          201: answer({
+            message: says('Session created successfully'),
+            session: SessionView,
+            webhookSecret: WebhookSecret,
+          }),
+        },
+        detail: notes({
+          summary: 'Create a session',
+          description: 'The session is inactive until it is started.',
+          tags,
+          errors: ['SESSION_LIMIT_REACHED', 'WEBHOOK_URL_FORBIDDEN', 'PROXY_URL_FORBIDDEN'],
+          requestExample: CREATE_REQUEST,
+          example: CREATED,
+          headers: { 'Idempotency-Key': 'Repeats of the request get the first answer again for 24 hours' },
         }),
       },
-      detail: notes({
-        summary: 'Create a session',
-        description: 'The session is inactive until it is started.',
-        tags,
-        errors: ['SESSION_LIMIT_REACHED', 'WEBHOOK_URL_FORBIDDEN', 'PROXY_URL_FORBIDDEN'],
-        requestExample: CREATE_REQUEST,
-        example: CREATED,
-        headers: { 'Idempotency-Key': 'Repeats of the request get the first answer again for 24 hours' },
-      }),
-    })
+    )
     .get(
       '/',
       ({ caller, query: { status, limit, offset } }) => {

@@ -140,8 +140,9 @@ export function webhookConfigRoutes(parts: WebhookRoutesParts & { addEndpoint: A
     )
     .post(
       '/rotate-secret/:sessionId',
-      (context) =>
-        idempotent(
+      (context) => {
+        gate(context.caller, context.params.sessionId)
+        return idempotent(
           { ...context, body: null },
           async () => {
             const { id, tenantId } = gate(context.caller, context.params.sessionId)
@@ -154,7 +155,8 @@ export function webhookConfigRoutes(parts: WebhookRoutesParts & { addEndpoint: A
             }
           },
           200,
-        ),
+        )
+      },
       {
         access: 'webhooks:write',
         params: Params,

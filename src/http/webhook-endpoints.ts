@@ -128,26 +128,35 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint:
 
   return new Elysia({ prefix: '/api/webhook/endpoints', normalize: false })
     .use(guard)
-    .post('/', (context) => idempotent(context, () => create(context.caller, context.body), 201), {
-      access: 'webhooks:write',
-      parse: readJson,
-      body: CreateBody,
-      response: { 201: answer({ message: says(CREATED), ...one }) },
-      detail: notes({
-        summary: 'Add a webhook endpoint',
-        description:
-          'Beside the one of /config. It gets what happens from now on; replay brings what was before.',
-        tags,
-        errors: ['SESSION_NOT_FOUND', 'WEBHOOK_URL_FORBIDDEN', 'WEBHOOK_LIMIT_REACHED'],
-        requestExample: {
-          url: 'https://your-server.com/webhook',
-          events: ['message.*'],
-          headers: { Authorization: 'Bearer your-own-token' },
-          description: 'Messages of all sessions',
-        },
-        headers: { 'Idempotency-Key': 'Repeats of the request get the first answer again for 24 hours' },
-      }),
-    })
+    .post(
+      '/',
+      (context) => {
+        const { caller, body } = context
+        // Before an earlier answer is given again: what a session's list shuts out gets none about it.
+        if (body.sessionId !== undefined) gate(caller, body.sessionId)
+        return idempotent(context, () => create(caller, body), 201)
+      },
+      {
+        access: 'webhooks:write',
+        parse: readJson,
+        body: CreateBody,
+        response: { 201: answer({ message: says(CREATED), ...one }) },
+        detail: notes({
+          summary: 'Add a webhook endpoint',
+          description:
+            'Beside the one of /config. It gets what happens from now on; replay brings what was before.',
+          tags,
+          errors: ['SESSION_NOT_FOUND', 'WEBHOOK_URL_FORBIDDEN', 'WEBHOOK_LIMIT_REACHED'],
+          requestExample: {
+            url: 'https://your-server.com/webhook',
+            events: ['message.*'],
+            headers: { Authorization: 'Bearer your-own-token' },
+            description: 'Messages of all sessions',
+          },
+          headers: { 'Idempotency-Key': 'Repeats of the request get the first answer again for 24 hours' },
+        }),
+      },
+    )
     .get(
       '/',
       ({ caller, query: { sessionId, limit, offset } }) => {
@@ -246,8 +255,9 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint:
     )
     .post(
       '/:id/rotate-secret',
-      (context) =>
-        idempotent(
+      (context) => {
+        found(context.caller, context.params.id)
+        return idempotent(
           { ...context, body: null },
           async () => {
             const endpoint = rotated(found(context.caller, context.params.id), newSecret(), clock.now())
@@ -255,7 +265,8 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint:
             return { success: true as const, message: ROTATED, endpoint: shown(endpoint, endpoint.secret) }
           },
           200,
-        ),
+        )
+      },
       {
         access: 'webhooks:write',
         params: Params,

@@ -1,8 +1,10 @@
 /** The list of addresses of a session, on every route of the document: a new route cannot be forgotten. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { PUBLIC_ROUTES } from '../../src/http/guard'
 import { OWNER_KEY, startApp, type TestApp } from '../harness/app'
 import { openStream } from '../harness/stream'
+
+setDefaultTimeout(30_000)
 
 let server: TestApp
 let fenced = ''
@@ -149,6 +151,36 @@ describe('a session with a list of addresses', () => {
   ])('is shut to %s', async (_, headers) => {
     const { status, body } = await server.call('GET', `/api/sessions/${fenced}`, { headers })
     expect([status, body.code]).toEqual([403, 'IP_NOT_ALLOWED'])
+  })
+
+  test('is shut to others also where they repeat what was asked from inside', async () => {
+    const hook = { url: 'http://127.0.0.1:49151/again' }
+    const asked: [string, object | undefined][] = [
+      ['/api/sessions', { name: 'Made twice', settings: { ipWhitelist: ['192.0.2.0/24'] } }],
+      ['/api/webhook/endpoints', { ...hook, sessionId: fenced }],
+      [`/api/webhook/endpoints/${endpoint}/rotate-secret`, undefined],
+      [`/api/webhook/rotate-secret/${fenced}`, undefined],
+      ['/api/messages/send/text', { sessionId: fenced, to: '4917000002', text: 'again', queue: true }],
+      ['/api/messages/send/bulk', { sessionId: fenced, messages: [{ to: '4917000002' }], queue: true }],
+    ]
+    await server.ok('PUT', `/api/webhook/config/${fenced}`, { headers: INSIDE, body: hook })
+    for (const [path, body] of asked) {
+      const ask = (from: Record<string, string>) =>
+        server.call('POST', path, {
+          headers: { ...from, 'idempotency-key': path.replaceAll('/', '-') },
+          ...(body ? { body } : {}),
+        })
+      const first = await ask(INSIDE)
+      expect({ path, ok: first.status < 300 }).toEqual({ path, ok: true })
+      const again = await ask(INSIDE)
+      expect({ path, replayed: again.headers.get('idempotency-replayed') }).toEqual({
+        path,
+        replayed: 'true',
+      })
+      expect(again.body).toEqual(first.body)
+      const { status, body: told } = await ask(OUTSIDE)
+      expect({ path, status, code: told.code }).toEqual({ path, status: 403, code: 'IP_NOT_ALLOWED' })
+    }
   })
 
   test('does not believe anybody when nobody is trusted', async () => {

@@ -282,6 +282,22 @@ describe('a key of one session', () => {
   })
 })
 
+test('a key that can do less gets no key that can do more by repeating what was asked with more', async () => {
+  const given = { body: { name: 'Whole account' }, headers: { 'idempotency-key': 'make-a-key' } }
+  const first = await server.ok<{ apiKey: string }>('POST', '/api/auth/api-keys', given)
+  expect((await server.call('POST', '/api/auth/api-keys', given)).body.apiKey).toBe(first.apiKey)
+  for (const limits of [
+    { scopes: ['messages:read'] },
+    { ipAllowlist: ['127.0.0.0/8', '::1'] },
+    { expiresAt: '2999-01-01' },
+  ]) {
+    const less = await newKey({ name: 'Less', ...limits })
+    const told = await server.call('POST', '/api/auth/api-keys', { ...given, key: less })
+    expect({ status: told.status, code: told.body.code }).toEqual(FORBIDDEN)
+    expect(JSON.stringify(told.body)).not.toContain(first.apiKey)
+  }
+})
+
 const newKey = async (body: object): Promise<string> =>
   (await server.ok<{ apiKey: string }>('POST', '/api/auth/api-keys', { body })).apiKey
 
