@@ -96,6 +96,45 @@ describe('the inbound journal', () => {
     expect(session.vault.inbox()).toEqual([])
   })
 
+  test('what comes while a connection is being closed is not let in, and comes again; nothing is left half-done', async () => {
+    const arrived = session.next('messages')
+    await bob.send(alice.jid, 'hello')
+    await arrived
+    await until('nothing to be handled', () => (session.vault.inbox().length === 0 ? true : null))
+    const before = session.reports.length
+    // The first is on disk and not handled until the gate opens.
+    const gate = Promise.withResolvers<void>()
+    const { vault } = session
+    let letIn = 0
+    vault.onReceive(async () => {
+      letIn += 1
+      await gate.promise
+    })
+    await bob.send(alice.jid, 'taken')
+    await until('the first', () => (letIn > 0 ? true : null))
+    const closing = session.connection.close()
+    const atClosing = letIn
+    const { id } = await bob.send(alice.jid, 'too late')
+    const isOut = () =>
+      world.server.log
+        .entries({ phoneNumber: '491700000001', tag: 'message' })
+        .some(
+          ({ direction, stanza, deviceId }) =>
+            direction === 'out' && deviceId !== 0 && stanza.attrs.id === id,
+        )
+    await until('the second on its way', () => (isOut() ? true : null))
+    await Bun.sleep(20)
+    gate.resolve()
+    await closing
+    expect(letIn).toBe(atClosing)
+    expect(vault.inbox()).toEqual([])
+    expect(texts(session, before)).toEqual(['taken'])
+    const again = session.next('messages')
+    await reopen(session)
+    await again
+    expect(texts(session, before)).toEqual(['taken', 'too late'])
+  })
+
   test('a journal that refuses a stanza ends the socket before any receipt', async () => {
     const after = lastSeq()
     session.vault.onReceive(() => {

@@ -89,8 +89,11 @@ export interface InboundJournal extends PlaintextIndex {
   hold(work: Promise<unknown>): void
   /** Removes plaintexts whose messages are stored and old enough. */
   sweep(): Promise<void>
-  /** Resolves when the stanzas taken so far are handled. */
-  idle(): Promise<void>
+  /**
+   * Lets no more stanzas in, and resolves when those taken so far are handled. WhatsApp has no receipt for what comes
+   * meanwhile, and tells it again at the next login.
+   */
+  finish(): Promise<void>
   /** Nothing more is handed to Baileys; what is journalled waits for the next connection. */
   stop(): void
 }
@@ -114,6 +117,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
 
   let current: Current | null = null
   let stopped = false
+  let isFinishing = false
   let started = false
   let handle: (node: BinaryNode) => unknown = () => undefined
 
@@ -177,6 +181,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
   }
 
   function take(node: BinaryNode): void {
+    if (isFinishing) return
     loggedIn.resolve()
     faultPoint('stanza read')
     const entering = atTheDoor(node)
@@ -237,7 +242,10 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       for (const id of gone) kept.delete(id)
       await parts.commit(gone.map((id) => ({ type: PLAINTEXT, id, value: null })))
     },
-    idle: () => (started ? tail : Promise.resolve()),
+    finish() {
+      isFinishing = true
+      return started ? tail : Promise.resolve()
+    },
     stop() {
       stopped = true
       loggedIn.resolve()

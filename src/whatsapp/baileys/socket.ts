@@ -67,7 +67,7 @@ export type SocketParts = {
 /** How long WhatsApp may take to confirm that this device is unlinked. */
 const LOGOUT_MS = 5_000
 /** How long stanzas that have arrived may take to be handled when we close. */
-const DRAIN_MS = 2_000
+const DRAIN_MS = 4_500
 /** Sweeping plaintexts is due once in so many turns of the watchdog. */
 const TURNS_PER_SWEEP = 30
 /** Signs of life are reported at most this often. */
@@ -277,7 +277,7 @@ export function openSocket(parts: SocketParts): Connection {
   async function close(): Promise<void> {
     leaving = true
     if (ended) return
-    await Promise.race([inbound.idle(), clock.sleep(DRAIN_MS)])
+    await Promise.race([inbound.finish(), clock.sleep(DRAIN_MS)])
     end(null)
   }
 
