@@ -86,6 +86,13 @@ export const isKept = (name: EventName): boolean => CATALOGUE[name].kept
 /** "emitted when …" */
 export const eventSays = (name: EventName): string => CATALOGUE[name].says
 
+/**
+ * Whether a told event is about the account as a whole, although a session of it tells it: an endpoint of all sessions
+ * that was disabled. Keys and endpoints of single sessions do not hear of it.
+ */
+export const concernsAccount = ({ event, json }: { event: EventName; json: string }): boolean =>
+  event === 'webhook.disabled' && (JSON.parse(json) as { allSessions?: unknown }).allSessions !== false
+
 /** An event before it has a place in the journal. */
 export type NewEvent = {
   name: EventName

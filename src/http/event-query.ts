@@ -1,11 +1,13 @@
 /** What may be asked of the ways out of the journal, and what all of them have in common. */
 import { Type } from '@sinclair/typebox'
 import { fail } from '../domain/errors'
+import { concernsAccount } from '../domain/events'
 import type { SessionId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
 import { reaches } from '../domain/principal'
 import type { Session } from '../domain/session'
 import type { Clock } from '../lib/clock'
+import type { Allows } from '../stream/filter'
 import { parseWish, type Wish } from '../stream/parse'
 import type { Streams } from '../stream/streams'
 import type { CredentialWatch } from './credential-watch'
@@ -77,13 +79,15 @@ export function wishOf(
 }
 
 /**
- * Whether this caller may hear of a session: the list of its key and the session's whitelist hold wherever events come
+ * Whether this caller may hear of an event: the list of its key and the session's whitelist hold wherever events come
  * out. It is asked for each event, since settings change; of a session that is no more, its id alone can be judged.
  */
 export const admits =
   ({ find }: Pick<EventRoutesParts, 'find'>, { principal, address }: Caller) =>
-  (id: SessionId): boolean => {
-    const session = find(id)
-    const { tenantId } = principal
-    return reaches(principal, { id, tenantId }) && (session === null || isAdmitted(session, address))
+  (entry: Parameters<Allows>[0]): boolean => {
+    const session = find(entry.sessionId)
+    const { tenantId, sessionIds } = principal
+    if (!reaches(principal, { id: entry.sessionId, tenantId })) return false
+    if (sessionIds !== null && concernsAccount(entry)) return false
+    return session === null || isAdmitted(session, address)
   }

@@ -2,6 +2,7 @@
 import type { Database } from 'bun:sqlite'
 import type { EventName } from '../domain/events'
 import type { SessionId, TenantId } from '../domain/ids'
+import type { Entry } from '../domain/journal'
 import {
   COUNTED,
   type Delivery,
@@ -63,7 +64,7 @@ export function createDeliveryLog(parts: {
   endpoints: Endpoints
   journal: StoredJournal
   clock: Clock
-  wants(endpoint: Endpoint, event: string): boolean
+  wants(endpoint: Endpoint, entry: Pick<Entry, 'event' | 'json'>): boolean
   /** Up to where the journal has been turned into deliveries. */
   position(): number
   /** Deliveries of a tenant that are under way. */
@@ -252,7 +253,7 @@ export function createDeliveryLog(parts: {
             for (const entry of wanted) {
               for (const stored of meant(sessionId, entry.tenantId)) {
                 if (endpointId !== undefined && stored.endpoint.id !== endpointId) continue
-                if (!parts.wants(stored.endpoint, entry.event)) continue
+                if (!parts.wants(stored.endpoint, entry)) continue
                 made += again.run({
                   endpoint: stored.number,
                   session,

@@ -5,7 +5,7 @@
  * endpoint's backlog is. What is set aside of a lane stands in a side lane, in the order in which it is due. Nothing is claimed on disk: after a crash a delivery under way is simply due again.
  */
 import type { Database } from 'bun:sqlite'
-import { type EventName, eventFilter } from '../domain/events'
+import { concernsAccount, type EventName, eventFilter } from '../domain/events'
 import type { Entry } from '../domain/journal'
 import { type DueDelivery, type Endpoint, laneOf, type Webhooks } from '../domain/webhook'
 import type { Clock } from '../lib/clock'
@@ -101,10 +101,10 @@ export function createWebhooks(parts: {
   const longLane = new WeakMap<DueDelivery, { one: StoredEndpoint; session: number }>()
 
   const filters = new WeakMap<Endpoint, (event: string) => boolean>()
-  function wants(endpoint: Endpoint, event: string): boolean {
+  function wants(endpoint: Endpoint, entry: Pick<Entry, 'event' | 'json'>): boolean {
     const filter = filters.get(endpoint) ?? eventFilter(endpoint.events)
     filters.set(endpoint, filter)
-    return filter(event)
+    return filter(entry.event) && (endpoint.sessionId === null || !concernsAccount(entry))
   }
 
   function meant(one: StoredEndpoint, entry: Entry): boolean {
@@ -112,7 +112,7 @@ export function createWebhooks(parts: {
     if (endpoint.tenantId !== entry.tenantId || endpoint.disabledReason !== null) return false
     if (endpoint.sessionId !== null && endpoint.sessionId !== entry.sessionId) return false
     if (one.doomed && entry.event !== 'session.deleted') return false
-    return (entry.seq ?? 0) > one.since && wants(endpoint, entry.event)
+    return (entry.seq ?? 0) > one.since && wants(endpoint, entry)
   }
 
   /** Goes on with the next delivery of a lane, or ends it. */

@@ -3,14 +3,16 @@ import { eventFilter } from '../domain/events'
 import type { SessionId, TenantId } from '../domain/ids'
 import type { Entry } from '../domain/journal'
 
+export type Allows = (entry: Pick<Entry, 'sessionId' | 'event' | 'json'>) => boolean
+
 export type Selection = {
   tenantId: TenantId
   /** Null = all sessions of the tenant. */
   sessionIds: readonly SessionId[] | null
   /** Patterns; empty = all. */
   events: readonly string[]
-  /** Whether the reader may see this session just now; all of them unless given. */
-  allows?: (sessionId: SessionId) => boolean
+  /** Whether the reader may see an event just now; all of them unless given. */
+  allows?: Allows
 }
 
 /** Makes the test for a selection. */
@@ -22,5 +24,5 @@ export function entryFilter(selection: Selection): (entry: Entry) => boolean {
     entry.tenantId === selection.tenantId &&
     (sessions === null || sessions.has(entry.sessionId)) &&
     wanted(entry.event) &&
-    (allows === undefined || allows(entry.sessionId))
+    (allows === undefined || allows(entry))
 }

@@ -14,6 +14,7 @@ import { checkCursor, formatCursor, type Journal, parseCursor } from '../domain/
 import type { Clock } from '../lib/clock'
 import type { Part } from '../lib/lifecycle'
 import type { CloseCode } from './close-codes'
+import type { Allows } from './filter'
 import { createLivePath, type LivePath } from './live-path'
 import { parseFrame, type Wish } from './parse'
 import { createSubscription, type StreamSocket, type Subscription } from './subscription'
@@ -32,8 +33,8 @@ export type StreamRequest = {
   wish: Wish | null
   /** Whether a session exists and the caller may see it. */
   knows(sessionId: SessionId): boolean
-  /** Whether the caller may see events of this session just now; all of them unless given. */
-  allows?: (sessionId: SessionId) => boolean
+  /** Whether the caller may see an event just now; all of them unless given. */
+  allows?: Allows
   socket: StreamSocket
 }
 

@@ -59,6 +59,7 @@ export function createDisabling(deps: { webhooks: Webhooks; ledger: Ledger; cloc
               fields: {
                 endpointId: endpoint.id,
                 url: shownUrl(endpoint.url),
+                allSessions: endpoint.sessionId === null,
                 reason,
                 since: isoTime(current.failingSince ?? now),
                 failedEvent: event,

@@ -5,6 +5,7 @@ import { PUBLIC_ROUTES } from '../../src/http/guard'
 import { sendExample } from '../../src/http/send-types'
 import { startApp, type TestApp } from '../harness/app'
 import { openEventSource } from '../harness/event-source'
+import { startReceiver } from '../harness/receiver'
 import { openStream } from '../harness/stream'
 import { movableClock } from '../storage/rig'
 
@@ -280,6 +281,54 @@ describe('a key of one session', () => {
       expect({ path, status: told.status, code: told.body.code }).toEqual({ path, ...NO_SESSION })
     }
   })
+})
+
+test('a key of one session, and its webhooks, do not hear of a disabled endpoint of the whole account', async () => {
+  const heard = startReceiver()
+  const all = startReceiver()
+  const gone = startReceiver({ answer: () => 410 })
+  try {
+    const events = ['webhook.disabled', 'session.settings_updated']
+    const endpoint = async (body: object) => {
+      const path = '/api/webhook/endpoints'
+      return (await server.ok<{ endpoint: { id: string } }>('POST', path, { body })).endpoint.id
+    }
+    await endpoint({ sessionId: own, url: heard.url, events })
+    await endpoint({ url: all.url, events })
+    const stream = await openStream(`${server.url}/api/events/ws`, { 'x-api-key': key })
+    const disabled = { ofAll: '', ofOne: '' }
+    /** Makes one that is gone, and waits until the account has been told. */
+    const fall = async (body: object) => {
+      const id = await endpoint({ ...body, url: gone.url, events: ['session.settings_updated'] })
+      await server.ok('PUT', `/api/sessions/${own}/settings`, { body: { description: id } })
+      await all.waitFor((posts) => posts.find(({ json }) => json.endpointId === id))
+      return id
+    }
+    disabled.ofAll = await fall({})
+    disabled.ofOne = await fall({ sessionId: own })
+    // The second of the two is heard everywhere: so whatever there was of the first has come before.
+    await heard.waitFor((posts) => posts.find(({ json }) => json.endpointId === disabled.ofOne))
+    await stream.event('webhook.disabled', own)
+    const last = await server.ok<{ cursor: string }>('GET', '/api/events')
+    const beginning = last.cursor.replace(/\d+$/, '0')
+    const posted = heard.posts.length
+    await server.ok('POST', '/api/webhook/replay', { key, body: { sessionId: own, after: beginning } })
+    await heard.waitFor((posts) => posts.slice(posted).find(({ json }) => json.endpointId === disabled.ofOne))
+    const page = JSON.stringify(await server.ok('GET', '/api/events?events=webhook.*', { key }))
+    for (const [where, text] of [
+      ['webhook', JSON.stringify(heard.posts)],
+      ['stream', JSON.stringify(stream.frames)],
+      ['pull', page],
+    ] as const) {
+      const told = [text.includes(disabled.ofOne), text.includes(`"endpointId":"${disabled.ofAll}"`)]
+      expect({ where, told }).toEqual({ where, told: [true, false] })
+    }
+    const whole = JSON.stringify(await server.ok('GET', '/api/events?events=webhook.*'))
+    expect(whole).toContain(disabled.ofAll)
+    stream.close()
+  } finally {
+    for (const receiver of [heard, all, gone]) receiver.stop()
+  }
 })
 
 test('a key that can do less gets no key that can do more by repeating what was asked with more', async () => {
