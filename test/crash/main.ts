@@ -163,7 +163,7 @@ async function drain(messages: number): Promise<boolean> {
     gateway: 'wabun',
     messages,
     cuts,
-    patience: 120_000,
+    patience: 600_000,
   })
   say(
     `${messages} messages of an absence, ${met} cuts: ${told} told, ${stored} stored, ${twice} told twice, in ${Math.round(seconds)} s`,
