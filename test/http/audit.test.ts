@@ -322,6 +322,30 @@ describe('credentials', () => {
     }
   })
 
+  test('that ask too often are told once a minute, with their number', async () => {
+    const mine = await startApp({ flags: { '--registration': 'open', '--plan-free': 'requests=2' } })
+    try {
+      await mine.ok('GET', '/api/auth/profile')
+      const { user, apiKey } = await mine.ok<{ user: { id: string }; apiKey: string }>(
+        'POST',
+        '/api/auth/register',
+        {
+          key: null,
+          body: { username: 'eager', email: 'eager@example.com', password: 'a long password' },
+        },
+      )
+      for (let time = 0; time < 6; time++) await mine.call('GET', '/api/sessions', { key: apiKey })
+      await mine.restart()
+      const limited = entries(mine).filter(({ action }) => action === 'rate.limited')
+      expect(limited.map(({ accountId, result, count }) => [accountId, result, count])).toEqual([
+        [user.id, 'RATE_LIMIT_EXCEEDED', 1],
+        [user.id, 'RATE_LIMIT_EXCEEDED', 3],
+      ])
+    } finally {
+      await mine.stop()
+    }
+  })
+
   test('that are good and not enough are told', async () => {
     const { apiKey, key } = await server.ok<{ apiKey: string; key: { id: string } }>(
       'POST',
