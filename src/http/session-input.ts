@@ -2,7 +2,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { type SessionSettings, SessionSettingsSchema } from '../domain/session'
 import { isNetwork } from '../lib/networks'
-import { maskedProxy } from '../lib/proxy-url'
 import { nullable } from './docs'
 import { type FieldProblem, invalid } from './query'
 
@@ -42,17 +41,6 @@ export const UpdateSessionBody = Type.Object(
 )
 
 type Input<Body> = Omit<Body, 'settings'> & { settings?: Partial<SessionSettings> }
-
-/** The input without a proxy that is only shown back: its password is masked there, and the real one stays. */
-export function keptProxy(
-  body: Static<typeof UpdateSessionBody>,
-  { settings: { proxyUrl } }: { settings: Pick<SessionSettings, 'proxyUrl'> },
-): Static<typeof UpdateSessionBody> {
-  const { settings } = body
-  if (!settings || proxyUrl === null || settings.proxyUrl !== maskedProxy(proxyUrl)) return body
-  const { proxyUrl: _, ...others } = settings
-  return { ...body, settings: others }
-}
 
 /** Checks what a schema cannot say, and hands the body on. */
 export function checkedInput<Body extends Static<typeof UpdateSessionBody>>(body: Body): Input<Body> {

@@ -14,7 +14,7 @@ import type { Idempotent } from './idempotent'
 import { readJson } from './json'
 import { limitParameter, offsetParameter } from './query'
 import { CREATE_REQUEST, CREATED, SESSION, STATUS, UPDATE_REQUEST } from './session-docs'
-import { CreateSessionBody, checkedInput, keptProxy, UpdateSessionBody } from './session-input'
+import { CreateSessionBody, checkedInput, UpdateSessionBody } from './session-input'
 import { type SessionNumbers, SessionView, sessionViews, shownActivity, shownNumber } from './session-view'
 
 export type SessionRoutesParts = SessionNumbers & {
@@ -201,7 +201,7 @@ export function sessionRoutes(parts: SessionRoutesParts) {
       async ({ caller, params, body }) => {
         const present = gate(caller, params.id)
         const before = settingsSecrets(present).map(({ secret }) => secret)
-        const session = await supervisor.update(present.id, checkedInput(keptProxy(body, present)))
+        const session = await supervisor.update(present.id, checkedInput(body))
         return {
           success: true as const,
           message: 'Session settings updated successfully',

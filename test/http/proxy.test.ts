@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorRow } from '../../src/domain/errors'
-import { asSessionId } from '../../src/domain/ids'
 import { startApp, type TestApp } from '../harness/app'
 import { formsInBytes, leaksIn, type Secret, secretText } from '../harness/secrets'
 import { FORBIDDEN_URLS } from '../lib/forbidden-urls'
@@ -19,20 +18,6 @@ beforeAll(async () => {
   server = await startApp({ flags: { '--proxy-allow-networks': '127.0.0.0/8' } })
 })
 afterAll(() => server.stop())
-
-test('settings that are sent back as they were shown leave the password as it is', async () => {
-  const id = await server.session('Sent back', { proxyUrl: URL_ })
-  const stored = () => server.app.supervisor.find(asSessionId(id))?.settings.proxyUrl
-  const { session } = await server.ok<Shown>('GET', `/api/sessions/${id}`)
-  await server.ok('PUT', `/api/sessions/${id}/settings`, { body: { settings: session.settings } })
-  expect(stored()).toBe(URL_)
-  expect((await settings(id, SHOWN)).status).toBe(200)
-  expect(stored()).toBe(URL_)
-  // Another address with stars in it is another address.
-  const another = SHOWN.replace('49151', '49152')
-  expect((await settings(id, another)).status).toBe(200)
-  expect(stored()).toBe(another)
-})
 
 type Shown = { session: { id: string; settings: { proxyUrl: string | null } } }
 const settings = (id: string, proxyUrl: string | null) =>
