@@ -42,6 +42,22 @@ const ChangeBody = Type.Partial(Type.Object(endpointFields), {
 })
 const one = { endpoint: EndpointView }
 
+/** Whether a caller may see an endpoint: with its session, or with the whole account. */
+export function isOpenTo(
+  { gate }: Pick<WebhookRoutesParts, 'gate'>,
+  caller: Caller,
+  { sessionId }: Pick<Endpoint, 'sessionId'>,
+): boolean {
+  if (sessionId === null) return caller.principal.sessionIds === null
+  try {
+    gate(caller, sessionId)
+    return true
+  } catch (error) {
+    if (error instanceof AppError) return false
+    throw error
+  }
+}
+
 /** Makes the routes under `/api/webhook/endpoints`. */
 export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint: AddEndpoint }) {
   const { guard, gate, webhooks, checkUrl, newSecret, wake, idempotent, clock } = parts
@@ -54,17 +70,6 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint:
     if (!endpoint || !isTheirs) throw fail('WEBHOOK_NOT_FOUND')
     if (endpoint.sessionId !== null) gate(caller, endpoint.sessionId)
     return endpoint
-  }
-
-  function isOpenTo(caller: Caller, { sessionId }: Endpoint): boolean {
-    if (sessionId === null) return caller.principal.sessionIds === null
-    try {
-      gate(caller, sessionId)
-      return true
-    } catch (error) {
-      if (error instanceof AppError) return false
-      throw error
-    }
   }
 
   const shown = (endpoint: Endpoint, secret?: string) => endpointView(endpoint, clock.now(), secret)
@@ -164,7 +169,7 @@ export function webhookEndpointRoutes(parts: WebhookRoutesParts & { addEndpoint:
         const all = webhooks
           .endpointsOfTenant(caller.principal.tenantId)
           .filter((endpoint) => sessionId === undefined || endpoint.sessionId === sessionId)
-          .filter((endpoint) => isOpenTo(caller, endpoint))
+          .filter((endpoint) => isOpenTo({ gate }, caller, endpoint))
         const page = all.slice(offset, offset + limit)
         return {
           success: true as const,

@@ -7,6 +7,7 @@ import { isoTime } from '../lib/clock'
 import { randomToken } from '../lib/token'
 import { answer, notes, nullable } from './docs'
 import { readJson } from './json'
+import { isOpenTo } from './webhook-endpoints'
 import { webhookTags as tags } from './webhook-view'
 import type { WebhookRoutesParts } from './webhooks'
 
@@ -18,7 +19,15 @@ const EVENT = 'webhook.test'
 const EVENT_NAME = /^[a-z_]+(?:\.[a-z_]+)*$/
 
 /** Makes `POST /api/webhook/test`. */
-export function webhookTestRoutes({ guard, webhooks, checkUrl, newSecret, post, clock }: WebhookRoutesParts) {
+export function webhookTestRoutes({
+  guard,
+  gate,
+  webhooks,
+  checkUrl,
+  newSecret,
+  post,
+  clock,
+}: WebhookRoutesParts) {
   let underWay = 0
 
   return new Elysia({ prefix: '/api/webhook', normalize: false }).use(guard).post(
@@ -26,13 +35,10 @@ export function webhookTestRoutes({ guard, webhooks, checkUrl, newSecret, post, 
     async ({ caller, body }) => {
       checkUrl(body.url)
       if (underWay >= MOST) throw fail('RATE_LIMIT_EXCEEDED', { retryAfter: 10 })
-      const { sessionIds: only } = caller.principal
+      // Only who may see an endpoint has something signed in its name.
       const known = webhooks
         .endpointsOfTenant(caller.principal.tenantId)
-        .find(
-          ({ url, sessionId }) =>
-            url === body.url && (only === null || (sessionId !== null && only.includes(sessionId))),
-        )
+        .find((endpoint) => endpoint.url === body.url && isOpenTo({ gate }, caller, endpoint))
       const made = body.secret === undefined && !known ? newSecret() : null
       const eventId = `evt_${randomToken(12)}`
       const payload: Record<string, unknown> = body.payload ?? {

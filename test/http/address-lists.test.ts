@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { PUBLIC_ROUTES } from '../../src/http/guard'
 import { OWNER_KEY, startApp, type TestApp } from '../harness/app'
+import { startReceiver } from '../harness/receiver'
 import { openStream } from '../harness/stream'
 
 setDefaultTimeout(30_000)
@@ -180,6 +181,28 @@ describe('a session with a list of addresses', () => {
       expect(again.body).toEqual(first.body)
       const { status, body: told } = await ask(OUTSIDE)
       expect({ path, status, code: told.code }).toEqual({ path, status: 403, code: 'IP_NOT_ALLOWED' })
+    }
+  })
+
+  test('has nothing signed in its name for others', async () => {
+    const receiver = startReceiver()
+    try {
+      const body = { url: receiver.url, sessionId: fenced, headers: { 'X-Token': 'of the endpoint' } }
+      await server.ok('POST', '/api/webhook/endpoints', { headers: INSIDE, body })
+      for (const [headers, token] of [
+        [INSIDE, 'of the endpoint'],
+        [OUTSIDE, null],
+      ] as const) {
+        const { secret, eventId } = await server.ok<{ secret?: string; eventId: string }>(
+          'POST',
+          '/api/webhook/test',
+          { headers, body: { url: receiver.url } },
+        )
+        const post = await receiver.waitFor((posts) => posts.find(({ id }) => id === eventId))
+        expect([post.headers['x-token'] ?? null, secret === undefined]).toEqual([token, token !== null])
+      }
+    } finally {
+      receiver.stop()
     }
   })
 
