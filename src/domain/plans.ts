@@ -11,6 +11,7 @@ export const PLAN_LIMITS = {
   webhooks: 'webhook endpoints of an account',
   media: 'megabytes that the files of an account take',
   keys: 'API keys of an account',
+  streams: 'streams of events that an account has open',
 } as const satisfies Record<string, string>
 export type PlanLimit = keyof typeof PLAN_LIMITS
 
@@ -32,6 +33,7 @@ export const DEFAULT_PLANS: Plans = {
     webhooks: 10,
     media: 1_000,
     keys: 10,
+    streams: 20,
   },
   pro: {
     sessions: 10,
@@ -42,6 +44,7 @@ export const DEFAULT_PLANS: Plans = {
     webhooks: 50,
     media: 10_000,
     keys: 50,
+    streams: 100,
   },
   enterprise: {
     sessions: null,
@@ -52,6 +55,7 @@ export const DEFAULT_PLANS: Plans = {
     webhooks: null,
     media: null,
     keys: null,
+    streams: null,
   },
 }
 

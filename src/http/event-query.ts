@@ -4,6 +4,7 @@ import { fail } from '../domain/errors'
 import { concernsAccount } from '../domain/events'
 import type { SessionId } from '../domain/ids'
 import type { Journal } from '../domain/journal'
+import type { Plans } from '../domain/plans'
 import { reaches } from '../domain/principal'
 import type { Session } from '../domain/session'
 import type { Clock } from '../lib/clock'
@@ -22,6 +23,7 @@ export type EventRoutesParts = {
   journal: Journal
   clock: Clock
   watch: CredentialWatch
+  plans: Plans
 }
 
 export const EVENT_TAGS = ['Events']
@@ -60,6 +62,18 @@ export const StreamQuery = Type.Object(
 export type StreamQuery = typeof StreamQuery.static
 
 export const EventParams = Type.Object({ id: Type.String({ description: 'Session id' }) })
+
+/** Whether the plan has room for one more open stream. Throws `RATE_LIMIT_EXCEEDED`. */
+export function roomForStream(
+  { streams, plans }: Pick<EventRoutesParts, 'streams' | 'plans'>,
+  { principal: { tenantId, plan } }: Caller,
+): void {
+  const limit = plans[plan].streams
+  if (limit === null || streams.countOf(tenantId) < limit) return
+  throw fail('RATE_LIMIT_EXCEEDED', { plan, limit, what: 'open streams', retryAfter: STREAM_RETRY })
+}
+/** When it is worth trying again to open one (s). */
+const STREAM_RETRY = 10
 
 /** The query as a wish; `one` is the session of the address. Throws `VALIDATION_ERROR` and what the gate throws. */
 export function wishOf(

@@ -12,6 +12,7 @@ import {
   EVENT_TAGS,
   EventParams,
   type EventRoutesParts,
+  roomForStream,
   StreamQuery,
   wishOf,
 } from './event-query'
@@ -50,6 +51,7 @@ export function eventSourceRoutes(parts: EventRoutesParts) {
       if (check === 'invalid') throw fail('INVALID_CURSOR')
     }
     if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
+    roomForStream(parts, caller)
     let stream: Stream | null = null
     let leave = () => {}
     const gone = () => {
@@ -88,7 +90,14 @@ export function eventSourceRoutes(parts: EventRoutesParts) {
       description:
         'Each event is a data line with its cursor as id, so that an EventSource which comes back goes on where it was (Last-Event-ID; it counts for more than after). Momentary events (QR codes, typing) have no id. A stream that the server ends says why in a last event named end, with the words of the WebSocket’s close codes: AUTH_REVOKED, SLOW_CONSUMER, CURSOR_EXPIRED, GOING_AWAY. A ticket is good for one connection; a browser that comes back needs a new one.',
       tags: EVENT_TAGS,
-      errors: ['VALIDATION_ERROR', 'INVALID_CURSOR', 'CURSOR_EXPIRED', 'SESSION_NOT_FOUND', 'IP_NOT_ALLOWED'],
+      errors: [
+        'VALIDATION_ERROR',
+        'INVALID_CURSOR',
+        'CURSOR_EXPIRED',
+        'SESSION_NOT_FOUND',
+        'IP_NOT_ALLOWED',
+        'RATE_LIMIT_EXCEEDED',
+      ],
       content: { 'text/event-stream': 'The events, without an end' },
       headers: { 'Last-Event-ID': 'Cursor: everything after it' },
     }),

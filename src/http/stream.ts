@@ -15,6 +15,7 @@ import {
   EVENT_TAGS,
   EventParams,
   type EventRoutesParts,
+  roomForStream,
   StreamQuery,
 } from './event-query'
 import { eventSourceRoutes } from './event-source'
@@ -58,7 +59,7 @@ export function streamRoutes(given: StreamRoutesParts) {
       description:
         'Say what you want in the query, or in a first frame {"type":"subscribe","events":[…],"sessionIds":[…],"after":"…"}. With after the stream replays everything since that cursor and goes on live, without gap or duplicate. Frames with a field "event" are events; others are {"type":"subscribed"}, {"type":"pong"} and {"type":"error"}. Close codes: 4400 bad frame, 4401 credentials revoked or expired, 4404 unknown session, 4408 slow consumer (the reason ends with the last cursor), 4410 cursor expired, 1008 more than 20 frames in a second, 1001 the server stops.',
       tags: EVENT_TAGS,
-      errors: ['SESSION_NOT_FOUND', 'UPGRADE_REQUIRED'],
+      errors: ['SESSION_NOT_FOUND', 'UPGRADE_REQUIRED', 'RATE_LIMIT_EXCEEDED'],
     }),
     error: () => JSON.stringify({ type: 'error', error: 'Internal error', code: 'INTERNAL_ERROR' }),
   })
@@ -81,6 +82,7 @@ export function streamRoutes(given: StreamRoutesParts) {
     .ws('/events/ws', {
       ...socketRoute('all sessions'),
       ...frames,
+      beforeHandle: ({ caller }) => roomForStream(parts, caller),
       open: (ws) => begin(ws.raw as unknown as RawSocket, ws.data.caller, null, ws.data.query),
     })
     .ws('/sessions/:id/ws', {
@@ -89,6 +91,7 @@ export function streamRoutes(given: StreamRoutesParts) {
       params: EventParams,
       beforeHandle: ({ caller, params: { id } }) => {
         gate(caller, id)
+        roomForStream(parts, caller)
       },
       open: (ws) =>
         begin(ws.raw as unknown as RawSocket, ws.data.caller, ws.data.params.id as SessionId, ws.data.query),

@@ -53,6 +53,8 @@ export interface Stream {
 export interface Streams extends Part {
   open(request: StreamRequest): Stream
   readonly count: number
+  /** How many of them an account has. */
+  countOf(tenantId: TenantId): number
   /** Aborted when the server stops: who waits for events need not wait any longer. */
   readonly ending: AbortSignal
 }
@@ -60,6 +62,12 @@ export interface Streams extends Part {
 /** Makes the part; streams can be opened between `start` and `stop`, which closes them with 1001. */
 export function createStreams({ journal, clock }: { journal: Journal; clock: Clock }): Streams {
   const open = new Set<Stream>()
+  const ofTenant = new Map<TenantId, number>()
+  const count = (tenantId: TenantId, by: 1 | -1): void => {
+    const now = (ofTenant.get(tenantId) ?? 0) + by
+    if (now > 0) ofTenant.set(tenantId, now)
+    else ofTenant.delete(tenantId)
+  }
   const turns = createTurns(clock)
   let live: LivePath | null = null
   let ending = new AbortController()
@@ -71,6 +79,7 @@ export function createStreams({ journal, clock }: { journal: Journal; clock: Clo
     get count() {
       return open.size
     },
+    countOf: (tenantId) => ofTenant.get(tenantId) ?? 0,
     start() {
       if (live) return
       live = createLivePath({ journal, clock })
@@ -88,8 +97,13 @@ export function createStreams({ journal, clock }: { journal: Journal; clock: Clo
         request.socket.close(1001, '')
         return { message: () => {}, drained: () => {}, end: () => {}, stop: () => {} }
       }
-      const stream = createStream(request, { journal, clock, live, turns, onEnd: () => open.delete(stream) })
+      const { tenantId } = request
+      const onEnd = () => {
+        if (open.delete(stream)) count(tenantId, -1)
+      }
+      const stream = createStream(request, { journal, clock, live, turns, onEnd })
       open.add(stream)
+      count(tenantId, 1)
       stream.begin()
       return stream
     },

@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import type { SessionId } from '../../src/domain/ids'
 import { type Answer, OWNER_KEY, startApp, type TestApp } from '../harness/app'
+import { openEventSource } from '../harness/event-source'
+import { openStream } from '../harness/stream'
 
 let server: TestApp
 afterEach(() => server.stop())
@@ -93,6 +95,30 @@ describe('API keys', () => {
     await server.ok('DELETE', `/api/auth/api-keys/${second.body.key.id}`, { key })
     expect((await make()).status).toBe(201)
     expect((await server.call('POST', '/api/auth/regenerate-api-key', { key })).status).toBe(200)
+  })
+})
+
+describe('open streams', () => {
+  test('so many of all kinds together; one that ends gives its room back, other plans have their own', async () => {
+    const key = await start('streams=2')
+    const id = await session(key)
+    const socket = (path: string, who = key) => openStream(server.url + path, { 'x-api-key': who })
+    const source = (who = key) => openEventSource(`${server.url}/api/events/stream`, { 'x-api-key': who })
+    const first = await socket('/api/events/ws?events=*')
+    const second = await source()
+    const refused = await server.call('GET', '/api/events/stream', { key })
+    expect(outcome(refused)).toEqual([429, 'RATE_LIMIT_EXCEEDED'])
+    expect(refused.body.details).toMatchObject({ plan: 'free', limit: 2, what: 'open streams' })
+    expect(refused.headers.get('retry-after')).toBe('10')
+    for (const path of ['/api/events/ws?events=*', `/api/sessions/${id}/ws?events=*`])
+      await expect(socket(path)).rejects.toThrow('refused')
+    const others = [await source(OWNER_KEY), await source(OWNER_KEY), await source(OWNER_KEY)]
+    first.close()
+    await first.closed
+    const third = await socket(`/api/sessions/${id}/ws?events=*`)
+    await expect(socket('/api/events/ws?events=*')).rejects.toThrow('refused')
+    third.close()
+    for (const each of [second, ...others]) each.close()
   })
 })
 
