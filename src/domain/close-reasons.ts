@@ -45,7 +45,8 @@ const ROWS = {
   proxy_failed: {
     retry: 'backoff',
     wipe: 'never',
-    action: 'Check the proxy of this session (settings.proxyUrl): that it runs and takes its user name and password',
+    action:
+      'Check the proxy of this session (settings.proxyUrl): that it runs and takes its user name and password',
     code: 'SESSION_NOT_CONNECTED',
   },
   rate_limited: { retry: 'backoff', wipe: 'never', action: WAIT, code: 'SESSION_NOT_CONNECTED' },
