@@ -22,6 +22,7 @@ import type { Log } from '../../lib/log'
 import { changeOf, type PostChange } from './channel-changes'
 import { withheldIn } from './content/withheld'
 import { atTheDoor, type Refusal } from './inbound-door'
+import { waitingRows } from './inbound-waiting'
 import { PLAINTEXT, type PlaintextIndex } from './repository'
 import { stanzaOf } from './stanza-bytes'
 import { interpose, type SocketEvents } from './upstream/raw-socket'
@@ -113,6 +114,8 @@ export function journalInbound(parts: InboundParts): InboundJournal {
   const leftovers = parts.leftovers.stanzas
   const lastLeftover = leftovers.at(-1)?.id ?? 0
   const kept = new Map<string, Kept>()
+  // A row that is too old is dropped unread, so a copy of it is let in.
+  const waiting = waitingRows(leftovers.filter((row) => !isTooOld(row)))
   for (const id of parts.leftovers.plaintexts) kept.set(id, { at: clock.now(), inboxId: lastLeftover })
 
   let current: Current | null = null
@@ -166,10 +169,13 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       const node = isTooOld(row) ? null : await nodeOf(row)
       if (node === null) parts.onHandled([row.id])
       else await handleOne({ ...node, attrs: { ...node.attrs, offline: '0' } }, row.id)
+      waiting.handled(row)
     }
   }
 
-  const isTooOld = (row: InboxRow) => clock.now() - row.at > STANZA_KEPT_MS
+  function isTooOld(row: InboxRow): boolean {
+    return clock.now() - row.at > STANZA_KEPT_MS
+  }
 
   async function nodeOf(row: InboxRow): Promise<BinaryNode | null> {
     try {
@@ -192,6 +198,7 @@ export function journalInbound(parts: InboundParts): InboundJournal {
       if (node.attrs.id) parts.refuse(node, entering).catch(() => undefined)
       return
     }
+    if (waiting.has(node)) return
     const written = vault.receive(entering.stanza)
     written.catch((error: unknown) => {
       stopped = true

@@ -34,8 +34,13 @@ export function stanzaBytes(node: BinaryNode): Buffer {
 
 /** Reads both forms; rejects when it is neither. */
 export async function stanzaOf(stanza: Uint8Array): Promise<BinaryNode> {
+  return presentForm(stanza) ?? decodeBinaryNode(Buffer.from(stanza))
+}
+
+/** Reads the present form, or null for another; throws for one that is cut off. */
+export function presentForm(stanza: Uint8Array): BinaryNode | null {
   const bytes = Buffer.from(stanza.buffer, stanza.byteOffset, stanza.byteLength)
-  if (bytes[0] !== FORM) return decodeBinaryNode(Buffer.from(bytes))
+  if (bytes[0] !== FORM) return null
   let at = HEAD + bytes.readUInt32BE(1)
   const read = ([tag, attrs, content]: Written): BinaryNode => {
     if (content === undefined) return { tag, attrs }
