@@ -1,8 +1,5 @@
 /** `wabun user`: accounts looked at, made and let in again, with the server stopped. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { createAccess } from '../access/access'
-import { masterKeys } from '../app/master-key'
 import { type Config, ConfigError } from '../config'
 import { ownEntry } from '../domain/audit'
 import { AppError } from '../domain/errors'
@@ -11,15 +8,18 @@ import { PLANS, type Plan, type Principal, SCOPES } from '../domain/principal'
 import { systemClock } from '../lib/clock'
 import { silentLog } from '../lib/log'
 import { randomToken } from '../lib/token'
-import { openStorage, type Storage } from '../storage/open'
-import { StorageRefused } from '../storage/refused'
+import type { Storage } from '../storage/open'
 import { printWhole } from './print'
-import { EX_CONFIG } from './serve'
+import { whileStopped } from './stopped'
 import type { USER_FLAGS, USER_VERBS } from './user-words'
 
 type Flag = keyof typeof USER_FLAGS
 export type UserFlags = Partial<Record<Flag, string | true>>
 
+const STOPPED = {
+  refused: 'The accounts cannot be opened',
+  running: 'a running server has /api/admin/users',
+}
 const PAGE = 100
 const SHORTEST_PASSWORD = 8
 
@@ -37,34 +37,15 @@ const OPERATOR: Principal = {
 
 /** Resolves with the exit code. */
 export async function userCommand(config: Config, verb: string, flags: UserFlags): Promise<number> {
-  const file = join(config.dataDir, 'wabun.sqlite')
-  if (verb !== 'create' && !existsSync(file))
-    throw new ConfigError([{ name: 'DATA_DIR', says: `There is no database in ${config.dataDir}` }])
   try {
-    const { key, next } = masterKeys(config, silentLog)
-    const storage = openStorage({
-      file,
-      masterKey: key,
-      ...(next ? { nextMasterKey: next } : {}),
-      clock: systemClock,
-      sync: config.dbSync,
-      log: silentLog,
-    })
-    try {
+    return await whileStopped(config, { ...STOPPED, makes: verb === 'create' }, async (storage) => {
       await VERBS[verb as keyof typeof USER_VERBS](storage, config, flags)
       return 0
-    } finally {
-      await storage.close()
-    }
+    })
   } catch (error) {
-    if (error instanceof AppError) {
-      process.stderr.write(`${error.message}\n`)
-      return 1
-    }
-    if (!(error instanceof StorageRefused)) throw error
-    const advice = error.reason === 'in_use' ? '; a running server has /api/admin/users' : ''
-    process.stderr.write(`The accounts cannot be opened: ${error.message}${advice}\n`)
-    return EX_CONFIG
+    if (!(error instanceof AppError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return 1
   }
 }
 
