@@ -9,8 +9,6 @@ export type Target<Input> = {
   /** The input for a report; short. */
   show(input: Input): string
 }
-// biome-ignore lint/suspicious/noExplicitAny: targets of all kinds stand in one list
-export type AnyTarget = Target<any>
 
 export type Outcome = {
   name: string

@@ -2,8 +2,8 @@
 import { bodies } from './bodies'
 import { cursors } from './cursors'
 import { routes } from './routes'
-import type { AnyTarget } from './run'
+import type { Target } from './run'
 import { stanzas } from './stanzas'
 import { urls } from './urls'
 
-export const TARGETS: readonly AnyTarget[] = [stanzas, bodies, urls, cursors, routes]
+export const TARGETS: readonly Target<unknown>[] = [stanzas, bodies, urls, cursors, routes]
